@@ -1,0 +1,27 @@
+namespace KvmSharp.Core.Chars;
+
+/// <summary>The host end of a character device: a terminal, a file, a pseudo-terminal, a socket, nothing.</summary>
+public interface ICharBackend : IDisposable
+{
+    /// <summary>Begins delivering host input to <paramref name="frontend"/>, on the backend's own thread. Called once.</summary>
+    void Start(ICharFrontend frontend);
+
+    /// <summary>
+    /// Takes guest output, on a vCPU thread. Never blocks without bound and never throws: output that the host end
+    /// cannot take is dropped and counted.
+    /// </summary>
+    void Write(ReadOnlySpan<byte> data);
+
+    /// <summary>The front end has room again after <see cref="ICharFrontend.Capacity"/> was short. Any thread.</summary>
+    void OnFrontendReady();
+}
+
+/// <summary>The device end of a character device: a UART, a virtio-console port.</summary>
+public interface ICharFrontend
+{
+    /// <summary>How many bytes <see cref="Receive"/> takes right now; 0 to the device's FIFO size. Any thread.</summary>
+    int Capacity { get; }
+
+    /// <summary>Host input, at most <see cref="Capacity"/> bytes (what exceeds it is an overrun). Backend thread.</summary>
+    void Receive(ReadOnlySpan<byte> data);
+}

@@ -1,0 +1,20 @@
+namespace KvmSharp.Core.Fabric;
+
+/// <summary>What the guest asked of the machine as a whole. Raised by devices on vCPU threads; acted on by the machine's control thread.</summary>
+public enum MachineRequest
+{
+    /// <summary>ACPI S5 or an equivalent power-off.</summary>
+    PowerOff,
+
+    /// <summary>Reset register, i8042, CF9, triple fault.</summary>
+    Reset,
+}
+
+/// <summary>Takes requests about the whole machine from devices. Returns at once; safe on any thread.</summary>
+public interface IMachineControl
+{
+    void Request(MachineRequest request);
+
+    /// <summary>ISA debug-exit: the process ends with this status, <c>value &lt;&lt; 1 | 1</c>.</summary>
+    void RequestExit(int status);
+}

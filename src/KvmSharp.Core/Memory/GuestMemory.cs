@@ -1,0 +1,144 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvmSharp.Abi;
+
+namespace KvmSharp.Core.Memory;
+
+/// <summary>
+/// Guest RAM: one shared memfd, mapped once, seen by the guest below <see cref="LowLimit"/> and, what does not fit there, from
+/// 4 GiB up. Every access is checked against the region table; nothing else in the program holds a pointer it did not get here.
+/// Safe on any thread. Dispose only after every vCPU and device that uses it has stopped.
+/// </summary>
+public sealed unsafe class GuestMemory : IDisposable
+{
+    /// <summary>RAM below 4 GiB ends here at the latest; the gap up to 4 GiB holds PCI, ECAM, the APICs and firmware space.</summary>
+    public const ulong LowLimit = 0xC000_0000;
+
+    /// <summary>Where RAM goes on above the gap.</summary>
+    public const ulong HighStart = 0x1_0000_0000;
+
+    public const ulong PageSize = 4096;
+
+    private readonly GuestMemoryRegion[] _regions;
+    private readonly MappedRegion _mapping;
+
+    private GuestMemory(FileDescriptor file, MappedRegion mapping, GuestMemoryRegion[] regions)
+    {
+        File = file;
+        _mapping = mapping;
+        _regions = regions;
+    }
+
+    /// <summary>The memfd behind all regions.</summary>
+    public FileDescriptor File { get; }
+
+    public ReadOnlySpan<GuestMemoryRegion> Regions => _regions;
+
+    public ulong SizeBytes => _mapping.Length;
+
+    /// <summary>
+    /// Allocates sparse guest RAM. Throws <see cref="ArgumentOutOfRangeException"/> for a size that is zero or not whole pages,
+    /// <see cref="LinuxException"/> when the host refuses.
+    /// </summary>
+    public static GuestMemory Create(GuestMemoryOptions options)
+    {
+        ulong size = options.SizeBytes;
+        ArgumentOutOfRangeException.ThrowIfZero(size, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(size % PageSize, 0UL, nameof(options));
+        FileDescriptor file = GuestMemoryHost.CreateFile(options);
+        MappedRegion? mapping = null;
+        try
+        {
+            mapping = MappedRegion.MapShared(file, size);
+            GuestMemoryHost.Apply(options, mapping);
+            ulong low = Math.Min(size, LowLimit);
+            nint host = (nint)mapping.Pointer;
+            GuestMemoryRegion[] regions = size > low
+                ? [new(new(0), low, host, 0), new(new(HighStart), size - low, host + (nint)low, low)]
+                : [new(new(0), low, host, 0)];
+            return new GuestMemory(file, mapping, regions);
+        }
+        catch
+        {
+            mapping?.Dispose();
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The host address of a range that lies wholly inside one region; false otherwise, and for an empty range outside RAM.</summary>
+    public bool TryGetPointer(GuestAddress address, ulong length, out byte* host)
+    {
+        foreach (ref readonly GuestMemoryRegion region in _regions.AsSpan())
+        {
+            ulong offset = address.Value - region.Start.Value;
+            if (offset < region.SizeBytes && length <= region.SizeBytes - offset)
+            {
+                host = region.Pointer + offset;
+                return true;
+            }
+        }
+
+        host = null;
+        return false;
+    }
+
+    /// <summary>A span over guest RAM for bulk copies. The guest may change it at any moment: copy, then validate the copy.</summary>
+    public bool TryGetSpan(GuestAddress address, int length, out Span<byte> span)
+    {
+        if (length >= 0 && TryGetPointer(address, (ulong)length, out byte* host))
+        {
+            // SAFETY: the region check above covers all of length.
+            span = new Span<byte>(host, length);
+            return true;
+        }
+
+        span = default;
+        return false;
+    }
+
+    /// <summary>One copy out of guest RAM; validate <paramref name="value"/>, never read again.</summary>
+    public bool TryRead<T>(GuestAddress address, out T value)
+        where T : unmanaged
+    {
+        if (TryGetPointer(address, (ulong)sizeof(T), out byte* host))
+        {
+            value = Unsafe.ReadUnaligned<T>(host);
+            return true;
+        }
+
+        value = default;
+        return false;
+    }
+
+    public bool TryWrite<T>(GuestAddress address, in T value)
+        where T : unmanaged
+    {
+        if (!TryGetPointer(address, (ulong)sizeof(T), out byte* host))
+            return false;
+        Unsafe.WriteUnaligned(host, value);
+        return true;
+    }
+
+    public bool TryRead(GuestAddress address, Span<byte> into)
+    {
+        if (!TryGetSpan(address, into.Length, out Span<byte> span))
+            return false;
+        span.CopyTo(into);
+        return true;
+    }
+
+    public bool TryWrite(GuestAddress address, ReadOnlySpan<byte> from)
+    {
+        if (!TryGetSpan(address, from.Length, out Span<byte> span))
+            return false;
+        from.CopyTo(span);
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _mapping.Dispose();
+        File.Dispose();
+    }
+}
