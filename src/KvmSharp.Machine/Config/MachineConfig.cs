@@ -1,0 +1,52 @@
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Machine.Config;
+
+/// <summary>
+/// Everything that describes one virtual machine, whether it was said on the command line, in a file or in code. Immutable;
+/// <see cref="MachineConfigValidator"/> says whether it makes sense.
+/// </summary>
+public sealed record MachineConfig
+{
+    /// <summary>Shown in messages and thread names; letters, digits, <c>-_.</c>, at most 64.</summary>
+    public string Name { get; init; } = "vm";
+
+    public MachineKind Kind { get; init; } = MachineKind.Pc;
+
+    public BootConfig Boot { get; init; } = new();
+
+    public MemoryConfig Memory { get; init; } = new();
+
+    public CpuConfig Cpus { get; init; } = new();
+
+    public IrqchipMode Irqchip { get; init; } = IrqchipMode.Kernel;
+
+    /// <summary>COM1 to COM4. A port that is not listed, or whose kind is <see cref="CharKind.None"/>, does not exist.</summary>
+    public IReadOnlyList<SerialConfig> Serials { get; init; } = [];
+
+    /// <summary>Port of the ISA debug-exit device; null: there is none.</summary>
+    public ushort? DebugExitPort { get; init; }
+
+    /// <summary>The one-port debug console; null: there is none.</summary>
+    public DebugConsoleConfig? DebugConsole { get; init; }
+
+    /// <summary>The test device for bare test kernels (latches, GSI levels, MMIO that behaves as memory).</summary>
+    public bool TestDevice { get; init; }
+
+    /// <summary>A guest reset ends the program instead of restarting the guest.</summary>
+    public bool NoReboot { get; init; }
+
+    /// <summary>Where the process id is written; null: nowhere.</summary>
+    public string? PidFile { get; init; }
+
+    /// <summary>How long a guest may take to power off once asked with the ACPI button before it is stopped.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
+
+    public LogLevel LogLevel { get; init; } = LogLevel.Warning;
+
+    /// <summary>The KVM device node.</summary>
+    public string KvmDevice { get; init; } = "/dev/kvm";
+
+    /// <summary>Disks, networks and the rest, in the order given.</summary>
+    public IReadOnlyList<DeviceConfig> Devices { get; init; } = [];
+}
