@@ -1,7 +1,7 @@
 namespace KvmSharp.Abi;
 
 /// <summary>Constants of libc and the generic kernel headers, x86-64 values, under their C names.</summary>
-public static class LibcConstants
+public static partial class LibcConstants
 {
     // asm-generic/errno-base.h, asm-generic/errno.h
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,

@@ -1,0 +1,263 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using KvmSharp.Abi;
+
+namespace KvmSharp.Core.Events;
+
+/// <summary>
+/// One named thread that waits on one epoll descriptor and calls sinks: the I/O thread that queues and back ends live on. It
+/// polls adaptively before it sleeps, allocates nothing once running and takes no lock on its way to a sink.
+/// </summary>
+public sealed unsafe partial class EventLoop : IDisposable
+{
+    private const int EventBatch = 64;
+    private const ulong WakeData = ulong.MaxValue;
+
+    /// <summary>Polling rounds between two looks at the clock.</summary>
+    private const int RoundsPerClock = 16;
+
+    /// <summary>While polling, the descriptors that nobody polls are looked at this often.</summary>
+    private const long LookIntervalNs = 4000;
+
+    /// <summary>When polling always finds work, the descriptors are looked at once in this many rounds; a power of two.</summary>
+    private const int HitsPerLook = 8;
+
+    private readonly EventLoopOptions _options;
+    private readonly FileDescriptor _epoll;
+    private readonly EventFd _wake = new();
+    private readonly PostRing _posts = new();
+    private readonly Lock _registrationGate = new();
+    private readonly ManualResetEventSlim _ended = new();
+    private readonly epoll_event* _events;
+    private Thread? _thread;
+    private EventRegistration[] _slots = [];
+    private IPollSink[] _pollSinks = [];
+    private PollTimer _pollTimer;
+    private int _sleeping;
+    private int _stopping;
+    private long _wakeups;
+    private long _pollHits;
+    private bool _disposed;
+
+    /// <summary>Makes the loop; registrations and posts wait for <see cref="Start"/>. Throws <see cref="LinuxException"/>.</summary>
+    public EventLoop(EventLoopOptions options)
+    {
+        _options = options;
+        _pollTimer = new PollTimer(options.PollMaxNs, options.PollGrow, options.PollShrink);
+        int fd = Libc.epoll_create1(LibcConstants.EPOLL_CLOEXEC);
+        _epoll = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("epoll_create1");
+        epoll_event item = new() { events = LibcConstants.EPOLLIN, data = WakeData };
+        if (Libc.epoll_ctl(fd, LibcConstants.EPOLL_CTL_ADD, _wake.Value, &item) != 0)
+            throw LinuxException.FromLastError("epoll_ctl");
+        _events = (epoll_event*)NativeMemory.Alloc(EventBatch, (nuint)sizeof(epoll_event));
+    }
+
+    public string Name => _options.Name;
+
+    /// <summary>True when called on the loop's own thread.</summary>
+    public bool IsCurrent => Thread.CurrentThread == _thread;
+
+    /// <summary>Times the loop came back from sleeping, for reports.</summary>
+    public long Wakeups => Volatile.Read(ref _wakeups);
+
+    /// <summary>Times polling found work and saved a sleep, for reports.</summary>
+    public long PollHits => Volatile.Read(ref _pollHits);
+
+    /// <summary>Starts the thread. Throws <see cref="LinuxException"/> if it cannot be pinned to the CPUs asked for. Once only.</summary>
+    public void Start()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_thread is not null)
+            throw new InvalidOperationException($"event loop {Name} was started before");
+        LinuxException? startError = null;
+        using ManualResetEventSlim started = new();
+        _thread = new Thread(() =>
+        {
+            startError = CpuAffinity.TryPinCurrentThread(_options.Cpus);
+            bool run = startError is null;
+            started.Set();
+            if (run)
+                RunGuarded();
+            _ended.Set();
+        })
+        {
+            Name = Name,
+            IsBackground = true,
+        };
+        _thread.Start();
+        started.Wait();
+        if (startError is null)
+            return;
+        _thread.Join();
+        throw startError;
+    }
+
+    /// <summary>
+    /// Asks the loop to end and waits for it, unless called by a sink of the loop itself. Pending events and posts are dropped.
+    /// Idempotent; any thread.
+    /// </summary>
+    public void Stop()
+    {
+        Volatile.Write(ref _stopping, 1);
+        _wake.Signal();
+        if (!IsCurrent)
+            _thread?.Join();
+    }
+
+    /// <summary>
+    /// Calls the sink on the loop's thread, soon. Any thread; never blocks and does not allocate (unless a thousand posts are
+    /// waiting). Posts made before <see cref="Start"/> run then.
+    /// </summary>
+    public void Post(IEventSink sink, uint cookie)
+    {
+        _posts.Enqueue(sink, cookie);
+        // Pairs with the fence in WaitForEvents: either we see that the loop sleeps, or it sees our post before it does.
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _sleeping) != 0 && Interlocked.Exchange(ref _sleeping, 0) != 0)
+            _wake.Signal();
+    }
+
+    /// <summary>Stops the loop and releases it. Not on the loop's own thread.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        if (IsCurrent)
+            throw new InvalidOperationException("an event loop cannot be disposed by its own thread");
+        Stop();
+        _disposed = true;
+        ReleaseRegistrations();
+        _epoll.Dispose();
+        _wake.Dispose();
+        _ended.Dispose();
+        NativeMemory.Free(_events);
+    }
+
+    private void RunGuarded()
+    {
+        try
+        {
+            while (Volatile.Read(ref _stopping) == 0)
+            {
+                int count = WaitForEvents();
+                DispatchEvents(count);
+                DispatchPosts();
+            }
+        }
+        catch (Exception exception)
+        {
+            ReportFailure(exception);
+        }
+    }
+
+    private void ReportFailure(Exception exception)
+    {
+        try
+        {
+            if (_options.OnFailure is { } report)
+                report(exception);
+            else
+                Console.Error.WriteLine($"event loop {Name} failed: {exception}");
+        }
+        catch (Exception)
+        {
+            // The reporter is the last resort; an exception of its own has nowhere to go.
+        }
+    }
+
+    /// <summary>Polls, then sleeps, until a descriptor is ready, a post is there or the loop shall stop.</summary>
+    private int WaitForEvents()
+    {
+        IPollSink[] sinks = Volatile.Read(ref _pollSinks);
+        if (sinks.Length == 0 || _options.PollMaxNs <= 0)
+            return Sleep();
+        long start = Stopwatch.GetTimestamp();
+        if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, start, out int count))
+        {
+            return ++_pollHits % HitsPerLook == 0 && count == 0 ? EpollWait(0) : count;
+        }
+
+        count = Sleep();
+        _pollTimer.Update(ElapsedNs(start));
+        return count;
+    }
+
+    /// <summary>True when there is something to do: a sink did work, a post arrived, or <paramref name="count"/> descriptors are ready.</summary>
+    private bool TryPoll(IPollSink[] sinks, long start, out int count)
+    {
+        long nextLook = LookIntervalNs;
+        bool found = false;
+        count = 0;
+        foreach (IPollSink sink in sinks)
+            sink.BeginPoll();
+        for (int round = 1; !found; round++)
+        {
+            foreach (IPollSink sink in sinks)
+                found |= sink.Poll();
+            found |= _posts.Count > 0 || Volatile.Read(ref _stopping) != 0;
+            if (found || round % RoundsPerClock != 0)
+                continue;
+            long elapsed = ElapsedNs(start);
+            if (elapsed >= _pollTimer.CurrentNs)
+                break;
+            if (elapsed < nextLook)
+                continue;
+            nextLook = elapsed + LookIntervalNs;
+            count = EpollWait(0);
+            found = count > 0;
+        }
+
+        foreach (IPollSink sink in sinks)
+            sink.EndPoll();
+        return found;
+    }
+
+    private int Sleep()
+    {
+        if (_posts.Count > 0)
+            return EpollWait(0);
+        Volatile.Write(ref _sleeping, 1);
+        // Pairs with the fence in Post: the store above is visible before the ring is looked at for the last time.
+        Interlocked.MemoryBarrier();
+        int count = EpollWait(_posts.Count > 0 || Volatile.Read(ref _stopping) != 0 ? 0 : -1);
+        Volatile.Write(ref _sleeping, 0);
+        _wakeups++;
+        return count;
+    }
+
+    private int EpollWait(int timeoutMs)
+    {
+        int count = Libc.epoll_wait(_epoll.Value, _events, EventBatch, timeoutMs);
+        if (count >= 0)
+            return count;
+        int errno = Marshal.GetLastPInvokeError();
+        return errno == LibcConstants.EINTR ? 0 : throw new LinuxException("epoll_wait", errno);
+    }
+
+    private void DispatchEvents(int count)
+    {
+        for (int i = 0; i < count && Volatile.Read(ref _stopping) == 0; i++)
+        {
+            // SAFETY: epoll_wait filled count <= EventBatch entries.
+            ulong data = _events[i].data;
+            if (data == WakeData)
+                _wake.Drain();
+            else
+                Dispatch(new EventToken((uint)data, (uint)(data >> 32)), _events[i].events);
+        }
+    }
+
+    /// <summary>At most the posts that were there at the start: what they post in turn waits until the descriptors had their turn.</summary>
+    private void DispatchPosts()
+    {
+        for (int budget = _posts.Count; budget > 0 && Volatile.Read(ref _stopping) == 0; budget--)
+        {
+            if (!_posts.TryDequeue(out IEventSink? sink, out uint cookie))
+                return;
+            sink!.OnReady(cookie, 0);
+        }
+    }
+
+    private static long ElapsedNs(long since) =>
+        (long)((Stopwatch.GetTimestamp() - since) * (1e9 / Stopwatch.Frequency));
+}

@@ -1,0 +1,139 @@
+using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.Events;
+
+namespace KvmSharp.Core.Tests.Events;
+
+public sealed class EventLoopPollingTests
+{
+    [Fact]
+    public void Poll_WorkArrivesWhilePolling_IsFoundWithoutWakeUp()
+    {
+        using EventLoop loop = new(new EventLoopOptions { Name = "polling", PollMaxNs = 2_000_000_000 });
+        using EventFd fd = new();
+        WorkPoll poll = new();
+        loop.AddPollSink(poll);
+        loop.Register(fd, LibcConstants.EPOLLIN, new RecordingSink { DrainOnReady = fd }, 0);
+        loop.Start();
+        // The window starts at zero and grows with each event that comes soon enough.
+        for (int i = 0; i < 40 && poll.Begun == 0; i++)
+        {
+            fd.Signal();
+            Thread.Sleep(1);
+        }
+
+        Assert.NotEqual(0, poll.Begun);
+        for (int i = 0; i < 200 && poll.Found == 0; i++)
+        {
+            fd.Signal();
+            Volatile.Write(ref poll.Work, 1);
+            Thread.Sleep(1);
+        }
+
+        Assert.NotEqual(0, poll.Found);
+        loop.Stop();
+        Assert.Equal(poll.Begun, poll.Ended);
+        Assert.NotEqual(0, loop.PollHits);
+    }
+
+    [Fact]
+    public void Poll_MaxIsZero_NeverPolls()
+    {
+        using EventLoop loop = new(new EventLoopOptions { Name = "sleepy", PollMaxNs = 0 });
+        WorkPoll poll = new();
+        loop.AddPollSink(poll);
+        loop.Start();
+        loop.Invoke(new RecordingSink(), 0);
+        loop.Invoke(new RecordingSink(), 0);
+        Assert.Equal(0, poll.Begun);
+    }
+
+    [Fact]
+    public void RemovePollSink_OffLoop_IsNotCalledAfterwards()
+    {
+        using EventLoop loop = new(new EventLoopOptions { Name = "polling", PollMaxNs = 1_000_000 });
+        WorkPoll poll = new() { AlwaysFinds = true };
+        loop.AddPollSink(poll);
+        loop.Start();
+        for (int i = 0; i < 50; i++)
+            loop.Invoke(new RecordingSink(), 0);
+        loop.RemovePollSink(poll);
+        int begun = poll.Begun;
+        for (int i = 0; i < 10; i++)
+            loop.Invoke(new RecordingSink(), 0);
+        Assert.Equal(begun, poll.Begun);
+        Assert.Equal(begun, poll.Ended);
+    }
+
+    [Fact]
+    public void Poll_AlwaysFindsWork_DescriptorsAndStopStillServed()
+    {
+        using EventLoop loop = new(new EventLoopOptions { Name = "busy", PollMaxNs = 1_000_000_000 });
+        using EventFd fd = new();
+        RecordingSink sink = new() { DrainOnReady = fd };
+        loop.AddPollSink(new WorkPoll { AlwaysFinds = true });
+        loop.Register(fd, LibcConstants.EPOLLIN, sink, 0);
+        loop.Start();
+        for (int i = 0; i < 20; i++)
+        {
+            fd.Signal();
+            Assert.True(sink.WaitCall());
+        }
+
+        loop.Stop();
+        Assert.True(sink.Count >= 20);
+    }
+
+    [Fact]
+    public void PollTimer_EventsSoonThenLate_GrowsToTheBoundAndFallsToZero()
+    {
+        PollTimer timer = new(32768, grow: 2, shrink: 0);
+        timer.Update(1000);
+        Assert.Equal(4000, timer.CurrentNs);
+        timer.Update(3000);
+        Assert.Equal(4000, timer.CurrentNs);
+        timer.Update(30000);
+        timer.Update(30000);
+        timer.Update(30000);
+        Assert.Equal(32000, timer.CurrentNs);
+        timer.Update(32500);
+        Assert.Equal(32768, timer.CurrentNs);
+        timer.Update(40000);
+        Assert.Equal(0, timer.CurrentNs);
+    }
+
+    [Fact]
+    public void PollTimer_ShrinkDivisor_DividesInsteadOfClearing()
+    {
+        PollTimer timer = new(32768, grow: 2, shrink: 2);
+        timer.Update(1000);
+        timer.Update(30000);
+        timer.Update(1_000_000);
+        Assert.Equal(4000, timer.CurrentNs);
+    }
+
+    private sealed class WorkPoll : IPollSink
+    {
+        public int Work;
+
+        public bool AlwaysFinds { get; init; }
+
+        public int Begun { get; private set; }
+
+        public int Ended { get; private set; }
+
+        public int Found { get; private set; }
+
+        public void BeginPoll() => Begun++;
+
+        public bool Poll()
+        {
+            if (!AlwaysFinds && Interlocked.Exchange(ref Work, 0) == 0)
+                return false;
+            Found++;
+            return true;
+        }
+
+        public void EndPoll() => Ended++;
+    }
+}
