@@ -1,0 +1,27 @@
+using KvmSharp.Core.Fabric;
+
+namespace KvmSharp.TestKit.Fakes;
+
+/// <summary>Hands out <see cref="FakeIrqLine"/>s (one per GSI) and <see cref="FakeMsiVector"/>s and remembers them.</summary>
+public sealed class FakeInterruptFabric : IInterruptFabric
+{
+    private readonly Dictionary<uint, FakeIrqLine> _lines = [];
+
+    public List<FakeMsiVector> Vectors { get; } = [];
+
+    public FakeIrqLine Line(uint gsi)
+    {
+        if (!_lines.TryGetValue(gsi, out FakeIrqLine? line))
+            _lines[gsi] = line = new FakeIrqLine(gsi);
+        return line;
+    }
+
+    public IIrqLine GetLine(uint gsi) => Line(gsi);
+
+    public IMsiVector AllocateMsi()
+    {
+        var vector = new FakeMsiVector();
+        Vectors.Add(vector);
+        return vector;
+    }
+}
