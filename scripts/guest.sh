@@ -1,0 +1,25 @@
+#!/bin/bash
+# Guest images for tests, the demo and benchmarks: stock Debian kernels and a busybox initramfs.
+#
+#   guest.sh kernel SERIES FLAVOUR              folder with vmlinuz, vmlinux, config, version, root/lib/modules
+#   guest.sh initramfs [SERIES FLAVOUR MODULE...]  path of an initramfs, with these modules of that kernel in it
+#   guest.sh all                                prepares every kernel and the plain initramfs, prints their folder
+#
+# SERIES is 6.1 or 6.12, FLAVOUR cloud or generic. The guest's /init is lib/guest-init; it describes its options.
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$repo/scripts/lib/kernels.sh"
+. "$repo/scripts/lib/initramfs.sh"
+
+case ${1:-} in
+    kernel) [ $# = 3 ] || die "usage: guest.sh kernel SERIES FLAVOUR"; kernel_dir "$2" "$3" ;;
+    initramfs) shift; guest_initramfs "$@" ;;
+    all)
+        for series in 6.12 6.1; do
+            for flavour in cloud generic; do kernel_dir "$series" "$flavour" >/dev/null; done
+        done
+        guest_initramfs >/dev/null
+        echo "$cache"
+        ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; die_status=2 die "unknown or missing command" ;;
+esac

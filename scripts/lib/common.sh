@@ -1,0 +1,86 @@
+# Sourced by the scripts of this folder: paths, progress, retries, privilege. No side effects but PATH.
+# shellcheck shell=bash
+
+repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kvmsharp
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+
+# Where a .NET SDK lands that install-deps.sh had to fetch without a package; sbin for depmod and friends.
+if ! command -v dotnet >/dev/null 2>&1 && [ -x "${HOME:-/root}/.dotnet/dotnet" ]; then
+    export DOTNET_ROOT="${HOME:-/root}/.dotnet"
+    PATH=$DOTNET_ROOT:$PATH
+fi
+case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin:/sbin ;; esac
+export PATH
+
+say() { printf '%s\n' "${0##*/}: $*" >&2; }
+die() { say "$*"; exit "${die_status:-1}"; }
+
+# Milliseconds of the wall clock, without a process.
+now_ms() { local t=${EPOCHREALTIME/[.,]/}; printf '%s' "${t%???}"; }
+
+# step LABEL COMMAND...: runs the command with its output kept in a log, shows that it is alive, and says how
+# long it took. On failure the end of the log is shown and the command's status returned.
+step() {
+    local label=$1 log status=0 started elapsed pid
+    shift
+    log=$(mktemp "${TMPDIR:-/tmp}/kvmsharp-step.XXXXXX")
+    started=$(now_ms)
+    printf '%s: %s ' "${0##*/}" "$label" >&2
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        if ! timeout 4 tail --pid="$pid" -f /dev/null 2>/dev/null && kill -0 "$pid" 2>/dev/null; then
+            printf '.' >&2
+        fi
+    done
+    wait "$pid" || status=$?
+    elapsed=$(($(now_ms) - started))
+    if [ "$status" = 0 ]; then
+        printf ' done (%d.%01d s)\n' $((elapsed / 1000)) $((elapsed % 1000 / 100)) >&2
+    else
+        printf ' FAILED (status %d after %d s)\n' "$status" $((elapsed / 1000)) >&2
+        tail -n 40 "$log" | sed 's/^/    /' >&2
+    fi
+    rm -f "$log"
+    return "$status"
+}
+
+# retry COMMAND...: up to five attempts with growing pauses, for anything that talks to a network.
+retry() {
+    local attempt
+    for attempt in 1 2 3 4 5; do
+        "$@" && return 0
+        [ "$attempt" = 5 ] && break
+        echo "attempt $attempt of 5 failed: $*" >&2
+        sleep $((attempt * 3))
+    done
+    return 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null 2>&1; then sudo -- "$@"
+    else die "needs root for: $* (run as root, or install sudo)"
+    fi
+}
+
+# True when this machine runs guest kernels on the CPU's own virtualization. A /dev/kvm without VMX or SVM exists
+# (software virtualization behind the same API); it emulates guest kernels and takes minutes to boot one.
+has_hardware_kvm() {
+    case ${KVMSHARP_LAB:-auto} in
+        force) return 1 ;;
+        never) return 0 ;;
+    esac
+    grep -qwE 'vmx|svm' /proc/cpuinfo && [ -r /dev/kvm ] && [ -w /dev/kvm ]
+}
+
+# with_cache_lock COMMAND...: one preparer of the cache at a time; others wait and then find it done.
+with_cache_lock() {
+    mkdir -p "$cache"
+    (
+        exec 8>"$cache/.lock"
+        flock 8
+        "$@" 8>&-
+    )
+}

@@ -1,0 +1,56 @@
+# Sourced: small initramfs archives (static busybox, an /init, some modules), cached by the hash of what is in them.
+# shellcheck shell=bash
+
+busybox_static() {
+    local candidate
+    for candidate in /bin/busybox /usr/bin/busybox /usr/lib/initramfs-tools/bin/busybox; do
+        if [ -x "$candidate" ] && ! ldd "$candidate" >/dev/null 2>&1; then echo "$candidate"; return; fi
+    done
+    die "no static busybox: run scripts/install-deps.sh"
+}
+
+# pack_initramfs NAME INIT KERNEL_DIR|- "MODULE..." [SOURCE=TARGET...]: prints the archive's path. Not compressed: an emulated
+# CPU unpacks slowly, and the loader copies it either way.
+pack_initramfs() {
+    local name=$1 init=$2 kernel=$3 modules=$4 key target work pair
+    shift 4
+    local busybox
+    busybox=$(busybox_static)
+    key=$({
+        cat "$repo/scripts/lib/initramfs.sh" "$init" "$busybox"
+        [ "$kernel" = - ] || cat "$kernel/version"
+        echo "$modules" "$@"
+        for pair in "$@"; do cat "${pair%%=*}"; done
+    } | sha256sum | cut -c1-16)
+    target=$cache/initramfs/$name-$key.cpio
+    if [ ! -e "$target" ]; then
+        mkdir -p "$cache/initramfs"
+        work=$(mktemp -d "$cache/initramfs/.new.XXXXXX")
+        mkdir -p "$work/root"/{bin,dev,proc,sys,tmp,run,mnt,newroot,modules}
+        cp "$busybox" "$work/root/bin/busybox"
+        cp "$init" "$work/root/init"
+        chmod 755 "$work/root/init" "$work/root/bin/busybox"
+        for pair in "$@"; do
+            mkdir -p "$work/root/$(dirname -- "${pair#*=}")"
+            cp "${pair%%=*}" "$work/root/${pair#*=}"
+        done
+        : >"$work/root/modules/order"
+        # shellcheck disable=SC2086
+        [ "$kernel" = - ] || kernel_modules "$kernel" "$work/root/modules" $modules >"$work/root/modules/order"
+        (cd "$work/root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$work/image"
+        mv "$work/image" "$target"
+        rm -rf "$work"
+    fi
+    echo "$target"
+}
+
+guest_initramfs() { # [SERIES FLAVOUR MODULE...]
+    if [ $# = 0 ]; then
+        pack_initramfs guest "$repo/scripts/lib/guest-init" - ""
+    else
+        local kernel
+        kernel=$(kernel_dir "$1" "$2")
+        shift 2
+        pack_initramfs guest "$repo/scripts/lib/guest-init" "$kernel" "$*"
+    fi
+}
