@@ -36,6 +36,9 @@ public static class MachineLayout
     public const ushort PmTimerPort = 0x608;
     public const uint SciGsi = 9;
 
+    /// <summary>SLP_TYP that powers off, as \_S5 names it.</summary>
+    public const byte S5SleepType = 5;
+
     /// <summary>Reset control register of PC chipsets; writing 6 resets.</summary>
     public const ushort ResetPort = 0xCF9;
 

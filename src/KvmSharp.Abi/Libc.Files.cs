@@ -1,0 +1,9 @@
+using System.Runtime.InteropServices;
+
+namespace KvmSharp.Abi;
+
+public static unsafe partial class Libc
+{
+    [LibraryImport(Library, EntryPoint = "lseek", SetLastError = true)]
+    public static partial long lseek(int fd, long offset, int whence);
+}

@@ -1,0 +1,130 @@
+using System.Runtime.InteropServices;
+using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.Memory;
+
+namespace KvmSharp.Machine.Boot;
+
+/// <summary>
+/// A kernel, initrd or module file, read with pread(2) into headers on the stack or straight into guest memory. Its contents
+/// are hostile; its length is taken once, and a file that shrinks under us is an error, not a short copy.
+/// </summary>
+internal sealed unsafe class BootFile : IDisposable
+{
+    private readonly FileDescriptor _file;
+
+    private BootFile(FileDescriptor file, string role, string path, ulong length)
+    {
+        _file = file;
+        Role = role;
+        Path = path;
+        Length = length;
+    }
+
+    /// <summary>"kernel", "initrd" or "module", for messages.</summary>
+    internal string Role { get; }
+
+    internal string Path { get; }
+
+    internal ulong Length { get; }
+
+    /// <summary>Opens a regular, non-empty file; <see cref="BootException"/> otherwise.</summary>
+    internal static BootFile Open(string role, string path)
+    {
+        if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
+            throw new BootException($"{role}: the path is empty or holds a NUL; give the path of a file");
+        FileDescriptor? file = null;
+        try
+        {
+            // O_NONBLOCK: a FIFO given by mistake must not hang us in open(2).
+            file = FileDescriptor.Open(path, LibcConstants.O_RDONLY | LibcConstants.O_NONBLOCK);
+            byte probe;
+            if (Libc.pread(file.Value, &probe, 1, 0) < 0)
+                throw LinuxException.FromLastError($"read {path}");
+            long length = Libc.lseek(file.Value, 0, 2);
+            if (length < 0)
+                throw LinuxException.FromLastError($"lseek {path}");
+            if (length == 0)
+                throw new BootException($"{role} '{path}' is empty; give a complete file");
+            return new BootFile(file, role, path, (ulong)length);
+        }
+        catch (LinuxException e)
+        {
+            file?.Dispose();
+            throw new BootException(Explain(role, path, e), e);
+        }
+        catch (BootException)
+        {
+            file?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Fills <paramref name="into"/> from <paramref name="offset"/>; false when the file ends before.</summary>
+    internal bool TryRead(ulong offset, Span<byte> into)
+    {
+        if (offset > Length || (ulong)into.Length > Length - offset)
+            return false;
+        fixed (byte* p = into)
+            ReadExactly(offset, p, (ulong)into.Length);
+        return true;
+    }
+
+    /// <summary>As much of <paramref name="into"/> as the file holds, from its start.</summary>
+    internal Span<byte> ReadHead(Span<byte> into)
+    {
+        Span<byte> part = into[..(int)Math.Min((ulong)into.Length, Length)];
+        TryRead(0, part);
+        return part;
+    }
+
+    /// <summary>
+    /// Reads part of the file straight into guest RAM. The caller has checked the range against the file; false when the guest
+    /// range is not wholly in RAM.
+    /// </summary>
+    internal bool TryReadToGuest(GuestMemory memory, ulong address, ulong offset, ulong length)
+    {
+        if (length == 0)
+            return true;
+        if (offset > Length || length > Length - offset || !memory.TryGetPointer(new(address), length, out byte* host))
+            return false;
+        ReadExactly(offset, host, length);
+        return true;
+    }
+
+    internal BootException Error(string what) => new($"{Role} '{Path}' {what}");
+
+    public void Dispose() => _file.Dispose();
+
+    // SAFETY: every caller holds a buffer of at least length bytes.
+    private void ReadExactly(ulong offset, byte* into, ulong length)
+    {
+        while (length > 0)
+        {
+            nint got = Libc.pread(_file.Value, into, (nuint)Math.Min(length, 1UL << 30), (long)offset);
+            if (got < 0)
+            {
+                int errno = Marshal.GetLastPInvokeError();
+                if (errno == LibcConstants.EINTR)
+                    continue;
+                LinuxException cause = new($"read {Path}", errno);
+                throw new BootException($"{Role} '{Path}' cannot be read: {Marshal.GetPInvokeErrorMessage(errno)}", cause);
+            }
+
+            if (got == 0)
+                throw Error("became shorter while it was read; do not replace it during the start");
+            into += got;
+            offset += (ulong)got;
+            length -= (ulong)got;
+        }
+    }
+
+    private static string Explain(string role, string path, LinuxException e) => e.Errno switch
+    {
+        LibcConstants.ENOENT or LibcConstants.ENOTDIR => $"{role} '{path}' does not exist; check the path",
+        LibcConstants.EACCES or LibcConstants.EPERM => $"{role} '{path}' may not be read; check its permissions",
+        LibcConstants.EISDIR => $"{role} '{path}' is a directory; give a file",
+        29 or LibcConstants.ENXIO => $"{role} '{path}' is not a regular file; give a file", // ESPIPE
+        _ => $"{role} '{path}' cannot be opened: {Marshal.GetPInvokeErrorMessage(e.Errno)}",
+    };
+}
