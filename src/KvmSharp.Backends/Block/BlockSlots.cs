@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+
+namespace KvmSharp.Backends.Block;
+
+/// <summary>
+/// The requests in flight of one engine: preallocated transfers, the free ones among them, and those that are finished without the
+/// host. One thread.
+/// </summary>
+internal sealed unsafe class BlockSlots : IDisposable
+{
+    private readonly BlockTransfer* _transfers;
+    private readonly int[] _free;
+    private readonly int[] _finished;
+    private readonly nuint _bounceAlignment;
+    private int _freeCount;
+    private int _finishedCount;
+
+    public BlockSlots(int depth, uint bounceAlignment)
+    {
+        Depth = depth;
+        _bounceAlignment = Math.Max(bounceAlignment, 512);
+        _transfers = (BlockTransfer*)NativeMemory.AllocZeroed((nuint)depth, (nuint)sizeof(BlockTransfer));
+        _free = new int[depth];
+        _finished = new int[depth];
+        for (int i = 0; i < depth; i++)
+            _free[i] = depth - 1 - i;
+        _freeCount = depth;
+    }
+
+    public int Depth { get; }
+
+    public int InFlight => Depth - _freeCount;
+
+    public bool HasFinished => _finishedCount > 0;
+
+    public BlockTransfer* this[int slot] => _transfers + slot;
+
+    /// <summary>A slot that holds a copy of the request, or -1.</summary>
+    public int TryTake(in BlockRequest request)
+    {
+        if (_freeCount == 0)
+            return -1;
+        int slot = _free[--_freeCount];
+        _transfers[slot].Begin(request);
+        return slot;
+    }
+
+    /// <summary>Frees a slot; returns its tag.</summary>
+    public uint Release(int slot)
+    {
+        _free[_freeCount++] = slot;
+        return _transfers[slot].Request.Tag;
+    }
+
+    /// <summary>Finished without the host; reported by the next reap.</summary>
+    public void Finish(int slot, int result)
+    {
+        _transfers[slot].Result = result;
+        _finished[_finishedCount++] = slot;
+    }
+
+    public bool TryTakeFinished(out int slot)
+    {
+        slot = _finishedCount > 0 ? _finished[--_finishedCount] : -1;
+        return slot >= 0;
+    }
+
+    /// <summary>Sends the slot's data through its bounce buffer, which is made now if it was never needed before.</summary>
+    public void UseBounce(int slot)
+    {
+        BlockTransfer* transfer = _transfers + slot;
+        if (transfer->Bounce == null)
+            transfer->Bounce = (byte*)NativeMemory.AlignedAlloc(BlockTransfer.BounceBytes, _bounceAlignment);
+        transfer->UsesBounce = true;
+    }
+
+    public void Dispose()
+    {
+        for (int i = 0; i < Depth; i++)
+            NativeMemory.AlignedFree(_transfers[i].Bounce);
+        NativeMemory.Free(_transfers);
+    }
+}

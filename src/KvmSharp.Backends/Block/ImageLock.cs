@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using KvmSharp.Abi;
+using KvmSharp.Core;
+
+namespace KvmSharp.Backends.Block;
+
+/// <summary>
+/// OFD locks on a whole image (fcntl F_OFD_SETLK): a writer excludes everybody, readers share. The lock belongs to the open file and
+/// goes with its last descriptor. It meets the byte ranges that QEMU locks, so the two exclude each other as well.
+/// </summary>
+internal static unsafe class ImageLock
+{
+    /// <summary>Locks or throws <see cref="BackendException"/> naming the holder where /proc tells.</summary>
+    public static void Acquire(FileDescriptor file, string path, bool exclusive)
+    {
+        flock request = new()
+        {
+            l_type = (short)(exclusive ? LibcConstants.F_WRLCK : LibcConstants.F_RDLCK),
+            l_whence = LibcConstants.SEEK_SET,
+        };
+        if (Libc.fcntl(file.Value, LibcConstants.F_OFD_SETLK, &request) == 0)
+            return;
+        int errno = Marshal.GetLastPInvokeError();
+        if (errno is not (LibcConstants.EAGAIN or LibcConstants.EACCES))
+        {
+            throw new BackendException(
+                $"cannot lock disk image {path}: {Marshal.GetPInvokeErrorMessage(errno)}; its file system has no locks, use lock=off if nothing else opens it");
+        }
+
+        string holder = FindHolder(file) is { } name ? $"by {name}" : "by another process";
+        throw new BackendException(exclusive
+            ? $"disk image {path} is in use {holder}: stop it first, or open the image with readonly=on in both"
+            : $"disk image {path} is being written {holder}: stop it first");
+    }
+
+    /// <summary>Drops the lock now: a ring that was just closed may hold the open file a little longer.</summary>
+    public static void Release(FileDescriptor file)
+    {
+        flock request = new() { l_type = LibcConstants.F_UNLCK, l_whence = LibcConstants.SEEK_SET };
+        _ = Libc.fcntl(file.Value, LibcConstants.F_OFD_SETLK, &request);
+    }
+
+    /// <summary>"pid N (name)" of a process that has a lock on the same file. Best effort: needs to see its /proc entries.</summary>
+    private static string? FindHolder(FileDescriptor file)
+    {
+        if (!RawFileTraits.TryStat(file, out statx ours))
+            return null;
+        string inode = string.Create(CultureInfo.InvariantCulture, $"{ours.stx_dev_major:x2}:{ours.stx_dev_minor:x2}:{ours.stx_ino} ");
+        try
+        {
+            foreach (string process in Directory.EnumerateDirectories("/proc"))
+            {
+                if (int.TryParse(Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)
+                    && HoldsLock(process, inode))
+                    return $"pid {pid} ({ReadName(process)})";
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // A hint in a message; without /proc there is none.
+        }
+
+        return null;
+    }
+
+    private static bool HoldsLock(string process, string inode)
+    {
+        try
+        {
+            foreach (string info in Directory.EnumerateFiles($"{process}/fdinfo"))
+            {
+                foreach (string line in File.ReadLines(info))
+                {
+                    if (line.StartsWith("lock:", StringComparison.Ordinal) && line.Contains(inode, StringComparison.Ordinal))
+                        return true;
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // The process is gone, or not ours to look at.
+        }
+
+        return false;
+    }
+
+    private static string ReadName(string process)
+    {
+        try
+        {
+            return File.ReadAllText($"{process}/comm").Trim();
+        }
+        catch (IOException)
+        {
+            return "unknown";
+        }
+    }
+}

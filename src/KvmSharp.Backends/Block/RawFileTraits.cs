@@ -1,0 +1,74 @@
+using KvmSharp.Abi;
+using KvmSharp.Core;
+
+namespace KvmSharp.Backends.Block;
+
+/// <summary>What was found out about an image when it was opened, and how the user wants it used.</summary>
+internal sealed unsafe record RawFileTraits
+{
+    public bool ReadOnly { get; init; }
+
+    public bool IsBlockDevice { get; init; }
+
+    public bool Direct { get; init; }
+
+    /// <summary>writethrough, directsync.</summary>
+    public bool EveryWriteStable { get; init; }
+
+    /// <summary>unsafe.</summary>
+    public bool IgnoreFlush { get; init; }
+
+    public bool Discard { get; init; }
+
+    /// <summary>Direct I/O: power of two that offsets and lengths must be multiples of.</summary>
+    public uint OffsetAlignment { get; init; } = 1;
+
+    /// <summary>Direct I/O: power of two that memory must be aligned to.</summary>
+    public uint MemoryAlignment { get; init; } = 1;
+
+    public uint LogicalBlockSize { get; init; } = 512;
+
+    public uint PhysicalBlockSize { get; init; } = 512;
+
+    /// <summary>statx of an open descriptor; false if the host refused.</summary>
+    public static bool TryStat(FileDescriptor file, out statx stat)
+    {
+        statx result;
+        byte empty = 0;
+        bool ok = Libc.statx(file.Value, &empty, LibcConstants.AT_EMPTY_PATH,
+            LibcConstants.STATX_BASIC_STATS | LibcConstants.STATX_DIOALIGN, &result) == 0;
+        stat = result;
+        return ok;
+    }
+
+    public static bool TryGetSize(FileDescriptor file, bool isBlockDevice, out ulong size)
+    {
+        size = 0;
+        if (isBlockDevice)
+        {
+            ulong bytes;
+            bool ok = Libc.ioctl(file.Value, LibcConstants.BLKGETSIZE64, (nint)(&bytes)) == 0;
+            size = ok ? bytes : 0;
+            return ok;
+        }
+
+        if (!TryStat(file, out statx stat))
+            return false;
+        size = stat.stx_size;
+        return true;
+    }
+
+    /// <summary>BLKROGET. A read-only device can be opened for writing; only the writes fail.</summary>
+    public static bool IsReadOnlyDevice(FileDescriptor file)
+    {
+        int value = 0;
+        return Libc.ioctl(file.Value, LibcConstants.BLKROGET, (nint)(&value)) == 0 && value != 0;
+    }
+
+    /// <summary>An int-valued block device ioctl, or <paramref name="fallback"/>.</summary>
+    public static uint BlockSize(FileDescriptor file, uint request, uint fallback)
+    {
+        uint value = 0;
+        return Libc.ioctl(file.Value, request, (nint)(&value)) == 0 && value >= 512 && uint.IsPow2(value) ? value : fallback;
+    }
+}
