@@ -1,0 +1,24 @@
+namespace KvmSharp.Abi.Virtio;
+
+/// <summary>linux/virtio_pci.h: the vendor capabilities and the common configuration structure of modern virtio-pci.</summary>
+public static class VirtioPci
+{
+    public const ushort VIRTIO_MSI_NO_VECTOR = 0xffff;
+    public const byte VIRTIO_PCI_ISR_CONFIG = 2;
+
+    public const byte VIRTIO_PCI_CAP_COMMON_CFG = 1, VIRTIO_PCI_CAP_NOTIFY_CFG = 2, VIRTIO_PCI_CAP_ISR_CFG = 3,
+        VIRTIO_PCI_CAP_DEVICE_CFG = 4, VIRTIO_PCI_CAP_PCI_CFG = 5, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG = 8;
+
+    // struct virtio_pci_cap: field offsets in a capability.
+    public const int VIRTIO_PCI_CAP_VNDR = 0, VIRTIO_PCI_CAP_NEXT = 1, VIRTIO_PCI_CAP_LEN = 2, VIRTIO_PCI_CAP_CFG_TYPE = 3,
+        VIRTIO_PCI_CAP_BAR = 4, VIRTIO_PCI_CAP_OFFSET = 8, VIRTIO_PCI_CAP_LENGTH = 12, VIRTIO_PCI_NOTIFY_CAP_MULT = 16;
+
+    // struct virtio_pci_common_cfg.
+    public const uint VIRTIO_PCI_COMMON_DFSELECT = 0, VIRTIO_PCI_COMMON_DF = 4, VIRTIO_PCI_COMMON_GFSELECT = 8,
+        VIRTIO_PCI_COMMON_GF = 12, VIRTIO_PCI_COMMON_MSIX = 16, VIRTIO_PCI_COMMON_NUMQ = 18, VIRTIO_PCI_COMMON_STATUS = 20,
+        VIRTIO_PCI_COMMON_CFGGENERATION = 21, VIRTIO_PCI_COMMON_Q_SELECT = 22, VIRTIO_PCI_COMMON_Q_SIZE = 24,
+        VIRTIO_PCI_COMMON_Q_MSIX = 26, VIRTIO_PCI_COMMON_Q_ENABLE = 28, VIRTIO_PCI_COMMON_Q_NOFF = 30,
+        VIRTIO_PCI_COMMON_Q_DESCLO = 32, VIRTIO_PCI_COMMON_Q_DESCHI = 36, VIRTIO_PCI_COMMON_Q_AVAILLO = 40,
+        VIRTIO_PCI_COMMON_Q_AVAILHI = 44, VIRTIO_PCI_COMMON_Q_USEDLO = 48, VIRTIO_PCI_COMMON_Q_USEDHI = 52,
+        VIRTIO_PCI_COMMON_Q_NDATA = 56, VIRTIO_PCI_COMMON_Q_RESET = 58;
+}
