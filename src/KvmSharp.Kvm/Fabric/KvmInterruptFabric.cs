@@ -1,0 +1,21 @@
+using KvmSharp.Core;
+using KvmSharp.Core.Fabric;
+using KvmSharp.Kvm.Irqchip;
+
+namespace KvmSharp.Kvm.Fabric;
+
+/// <summary>Interrupts of a VM: lines over KVM_IRQ_LINE or the user-space I/O APIC, messages over irqfd and GSI routing. Thread-safe.</summary>
+internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, IoApic? ioApic) : IInterruptFabric
+{
+    private readonly Lock _gate = new();
+    private readonly IIrqLine?[] _lines = new IIrqLine?[GsiRouting.IoApicPins];
+
+    public IIrqLine GetLine(uint gsi)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(gsi, (uint)GsiRouting.IoApicPins);
+        lock (_gate)
+            return _lines[gsi] ??= ioApic is null ? new KvmIrqLine(vm, gsi) : ioApic.GetLine(gsi);
+    }
+
+    public IMsiVector AllocateMsi() => new KvmMsiVector(vm, routing);
+}

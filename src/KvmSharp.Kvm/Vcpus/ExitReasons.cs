@@ -1,0 +1,17 @@
+namespace KvmSharp.Kvm.Vcpus;
+
+/// <summary>The kernel's names of KVM_EXIT_* on x86, for messages and statistics.</summary>
+public static class ExitReasons
+{
+    private static readonly string?[] Names =
+    [
+        "UNKNOWN", "EXCEPTION", "IO", "HYPERCALL", "DEBUG", "HLT", "MMIO", "IRQ_WINDOW_OPEN", "SHUTDOWN", "FAIL_ENTRY", "INTR",
+        "SET_TPR", "TPR_ACCESS", null, null, null, "NMI", "INTERNAL_ERROR", null, null, null, "WATCHDOG", null, "EPR", "SYSTEM_EVENT",
+        null, "IOAPIC_EOI", "HYPERV", null, "X86_RDMSR", "X86_WRMSR", "DIRTY_RING_FULL", "AP_RESET_HOLD", "X86_BUS_LOCK", "XEN",
+        null, null, "NOTIFY", null, "MEMORY_FAULT", "TDX",
+    ];
+
+    /// <summary>"KVM_EXIT_IO" and so on; "exit reason N" for what has no name here.</summary>
+    public static string Name(uint reason) =>
+        reason < (uint)Names.Length && Names[reason] is { } name ? $"KVM_EXIT_{name}" : $"exit reason {reason}";
+}
