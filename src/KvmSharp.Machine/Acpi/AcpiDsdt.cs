@@ -101,7 +101,7 @@ internal static class AcpiDsdt
     /// <summary>What no device driver owns: without this Linux would not trust MCFG and could hand out the ports.</summary>
     private static void WriteMotherboard(AmlWriter aml, AcpiConfig config)
     {
-        AmlResources resources = new AmlResources().Io(MachineLayout.PmEventPort, 12).Io(MachineLayout.ResetPort, 1);
+        AmlResources resources = new AmlResources().Io(MachineLayout.PmEventPort, 16).Io(MachineLayout.ResetPort, 1);
         if (config.HasPci)
             resources.Memory32Fixed((uint)MachineLayout.EcamStart, ((uint)config.LastPciBus + 1) << 20);
         WriteIsaDevice(aml, "MBRD", "PNP0C02", resources);

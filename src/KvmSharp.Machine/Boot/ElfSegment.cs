@@ -1,0 +1,8 @@
+namespace KvmSharp.Machine.Boot;
+
+/// <summary>A program header, either class.</summary>
+internal readonly record struct ElfSegment(
+    uint Type, ulong Offset, ulong VirtualAddress, ulong PhysicalAddress, ulong FileLength, ulong MemoryLength, ulong Alignment)
+{
+    internal const uint Load = 1, Note = 4;
+}
