@@ -23,6 +23,8 @@ need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need curl has curl
 need gcc has gcc                                   # native shims, the lab's helper, linking the native binary
 need libc6-dev test -e /usr/lib/x86_64-linux-gnu/libc.a
+need zlib1g-dev test -e /usr/include/zlib.h            # linking the native binary
+need binutils has objcopy
 need linux-libc-dev test -e /usr/include/linux/kvm.h
 need make has make
 need qemu-system-x86 has qemu-system-x86_64        # the lab

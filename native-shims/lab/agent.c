@@ -43,6 +43,7 @@ struct session {
 
 static struct session session;
 static struct frame_reader reader;
+static uint8_t conversation[LAB_SYNC_LENGTH];
 
 static void set_nonblocking(int fd)
 {
@@ -156,8 +157,12 @@ static bool handle_frames(void)
     const uint8_t *payload;
     uint32_t length;
     while (session.pending_used == 0 && frame_peek(&reader, &type, &payload, &length)) {
-        if (type == FRAME_SYNC)
-            return false;
+        if (type == FRAME_SYNC) {
+            if (length != sizeof conversation || memcmp(payload, conversation, length) != 0)
+                return false;
+            frame_pop(&reader); /* the client repeats itself until it is answered */
+            continue;
+        }
         if (type == FRAME_INPUT && session.input >= 0) {
             if (length == 0) {
                 session.input_ended = true;
@@ -280,6 +285,8 @@ static void port_loop(const char *path)
             continue;
         }
         if (type == FRAME_SYNC) {
+            if (length == sizeof conversation)
+                memcpy(conversation, payload, length);
             reader.synced = true;
             frame_send(session.port, FRAME_SYNC, payload, length);
             frame_pop(&reader);
