@@ -6,8 +6,11 @@ public enum MachineRequest
     /// <summary>ACPI S5 or an equivalent power-off.</summary>
     PowerOff,
 
-    /// <summary>Reset register, i8042, CF9, triple fault.</summary>
+    /// <summary>Reset register, i8042, CF9.</summary>
     Reset,
+
+    /// <summary>The guest kernel panicked and said so (pvpanic). The guest may still want to write a crash dump: it is not stopped for it.</summary>
+    GuestPanic,
 }
 
 /// <summary>Takes requests about the whole machine from devices. Returns at once; safe on any thread.</summary>

@@ -1,0 +1,57 @@
+using KvmSharp.Core.Fabric;
+using KvmSharp.Core.Memory;
+using KvmSharp.Devices.Buses;
+using KvmSharp.Devices.Chipset;
+using KvmSharp.Devices.Test;
+using KvmSharp.Machine.Acpi;
+using KvmSharp.Machine.Config;
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Machine;
+
+/// <summary>
+/// What a device module finds when it attaches its device to a board under construction, and where it leaves what the board must
+/// own. Lives only while the board is built, on the control thread.
+/// </summary>
+/// <param name="owned">The board disposes what is on it when the power cycle ends, last attached first.</param>
+internal sealed class BoardContext(Stack<IDisposable> owned)
+{
+    private readonly List<IAmlSource> _aml = [];
+
+    public required MachineConfig Config { get; init; }
+
+    public required GuestMemory Memory { get; init; }
+
+    public required IInterruptFabric Interrupts { get; init; }
+
+    public required IDoorbellFabric Doorbells { get; init; }
+
+    public required IGuestPageDropper PageDropper { get; init; }
+
+    public required PioBus Pio { get; init; }
+
+    public required MmioBus Mmio { get; init; }
+
+    public required IMachineControl Control { get; init; }
+
+    public required CharPorts Chars { get; init; }
+
+    public required ILoggerFactory Loggers { get; init; }
+
+    /// <summary>Set by the module that makes it; the power button's way in.</summary>
+    public AcpiPm? PowerManagement { get; set; }
+
+    /// <summary>Makes the board the owner of a part.</summary>
+    public T Own<T>(T part)
+        where T : IDisposable
+    {
+        owned.Push(part);
+        return part;
+    }
+
+    /// <summary>Adds a device that describes itself in the DSDT.</summary>
+    public void Describe(IAmlSource source) => _aml.Add(source);
+
+    /// <summary>The ACPI description completed with what the modules attached.</summary>
+    public AcpiConfig DescribeTo(AcpiConfig acpi) => acpi with { Devices = _aml };
+}

@@ -1,0 +1,35 @@
+using System.Diagnostics;
+using KvmSharp.Machine.Config;
+using KvmSharp.Machine.Modules;
+
+namespace KvmSharp.Machine;
+
+/// <summary>The one list of what can be on a board. A new device adds its line here and nothing else outside its own files.</summary>
+internal static class DeviceCatalog
+{
+    /// <summary>What a machine has by its kind and its top-level options, in order of attachment.</summary>
+    private static readonly Action<BoardContext>[] Fixed =
+    [
+        ChipsetModule.Attach,
+        SerialModule.Attach,
+        DebugModule.Attach,
+        TestDeviceModule.Attach,
+    ];
+
+    public static void AttachAll(BoardContext board)
+    {
+        foreach (Action<BoardContext> attach in Fixed)
+            attach(board);
+        foreach (DeviceConfig device in board.Config.Devices)
+            Attach(board, device);
+    }
+
+    private static void Attach(BoardContext board, DeviceConfig device)
+    {
+        switch (device)
+        {
+            default:
+                throw new UnreachableException($"no module for {device.GetType().Name} on board {board.Config.Name}");
+        }
+    }
+}

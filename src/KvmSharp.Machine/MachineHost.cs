@@ -1,0 +1,18 @@
+using KvmSharp.Core.Chars;
+using KvmSharp.Machine.Config;
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Machine;
+
+/// <summary>What the program around a machine provides to it.</summary>
+public sealed record MachineHost
+{
+    /// <summary>Where the machine and its devices log.</summary>
+    public required ILoggerFactory Loggers { get; init; }
+
+    /// <summary>Opens the host end of a character device. The machine owns and disposes what it gets.</summary>
+    public required Func<CharConfig, ICharBackend> OpenChar { get; init; }
+
+    /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
+    public Action? OnStarted { get; init; }
+}
