@@ -60,7 +60,13 @@ public sealed unsafe class KvmSystem : IDisposable
     public int MaxVcpus => Math.Max(Check(KVM_CAP_MAX_VCPUS), Math.Max(Check(KVM_CAP_NR_VCPUS), 1));
 
     /// <summary>KVM_GET_SUPPORTED_CPUID: what this host's KVM can offer a guest.</summary>
-    public kvm_cpuid_entry2[] GetSupportedCpuid()
+    public kvm_cpuid_entry2[] GetSupportedCpuid() => GetCpuid(KVM_GET_SUPPORTED_CPUID, nameof(KVM_GET_SUPPORTED_CPUID));
+
+    /// <summary>KVM_GET_EMULATED_CPUID: features KVM emulates in software; empty if this KVM does not tell.</summary>
+    public kvm_cpuid_entry2[] GetEmulatedCpuid() =>
+        Check(KVM_CAP_EXT_EMUL_CPUID) > 0 ? GetCpuid(KVM_GET_EMULATED_CPUID, nameof(KVM_GET_EMULATED_CPUID)) : [];
+
+    private kvm_cpuid_entry2[] GetCpuid(uint request, string name)
     {
         int headerSize = sizeof(kvm_cpuid2);
         byte[] buffer = new byte[headerSize + MaxCpuidEntries * sizeof(kvm_cpuid_entry2)];
@@ -69,7 +75,7 @@ public sealed unsafe class KvmSystem : IDisposable
             // SAFETY: nent tells the kernel how many entries follow the header; the buffer has room for all of them.
             var header = (kvm_cpuid2*)p;
             header->nent = MaxCpuidEntries;
-            KvmIoctl.Call(File, KVM_GET_SUPPORTED_CPUID, p, "KVM_GET_SUPPORTED_CPUID");
+            KvmIoctl.Call(File, request, p, name);
             return new ReadOnlySpan<kvm_cpuid_entry2>(p + headerSize, (int)Math.Min(header->nent, MaxCpuidEntries)).ToArray();
         }
     }

@@ -20,6 +20,9 @@ public sealed unsafe partial class KvmVm
         KvmIoctl.Call(File, KVM_SET_CLOCK, &clock, "KVM_SET_CLOCK");
     }
 
+    /// <summary>KVM_GET_TSC_KHZ: the rate new vCPUs' TSCs run at, in kHz; 0 if KVM does not tell.</summary>
+    public uint GetTscKhz() => (uint)Math.Max(KvmIoctl.Try(File, KVM_GET_TSC_KHZ, 0), 0);
+
     /// <summary>KVM_GET_IRQCHIP: a chip's state (KVM_IRQCHIP_*). Only with the irqchip in the kernel.</summary>
     public kvm_irqchip GetIrqchip(uint chip)
     {

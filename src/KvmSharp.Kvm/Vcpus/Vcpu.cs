@@ -26,6 +26,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     {
         _vm = vm;
         Index = index;
+        ApicId = options.ApicId ?? (uint)index;
         _file = file;
         _page = page;
         _run = (kvm_run*)page.Pointer;
@@ -35,8 +36,11 @@ public sealed unsafe partial class Vcpu : IDisposable
         _ring = vm.Options.DirtyRingBytes > 0 ? new DirtyRing(file, vm.Options.DirtyRingBytes) : null;
     }
 
-    /// <summary>Its number, and its APIC id.</summary>
+    /// <summary>Its number: 0 is the boot processor.</summary>
     public int Index { get; }
+
+    /// <summary>Its APIC id, which is KVM's number for it.</summary>
+    public uint ApicId { get; }
 
     /// <summary>The VM it belongs to.</summary>
     public KvmVm Vm => _vm;
@@ -55,7 +59,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     internal static Vcpu Create(KvmVm vm, int index, VcpuOptions options, IVmExitHandler exits, IVcpuEvents events)
     {
         KickSignal.EnsureInstalled();
-        var file = new FileDescriptor(KvmIoctl.Call(vm.File, KVM_CREATE_VCPU, (ulong)index, $"KVM_CREATE_VCPU {index}"));
+        var file = new FileDescriptor(KvmIoctl.Call(vm.File, KVM_CREATE_VCPU, options.ApicId ?? (ulong)index, $"KVM_CREATE_VCPU {index}"));
         Vcpu? vcpu = null;
         try
         {
