@@ -34,12 +34,16 @@ public sealed class MmioBus
     }
 
     /// <summary>As <see cref="Register"/>, for ranges the guest chose; see <see cref="PioBus.TryRegister"/>.</summary>
-    public IDisposable? TryRegister(ulong address, ulong length, IMmioDevice device, string name, out string? conflict)
+    public IDisposable? TryRegister(ulong address, ulong length, IMmioDevice device, string name, out string? conflict) =>
+        TryRegister(address, length, device, name, (device as ISharedAccessLock)?.AccessLock ?? new Lock(), out conflict);
+
+    /// <summary>As the public one, under a lock of the caller's that also serialises accesses which do not come through the bus.</summary>
+    internal IDisposable? TryRegister(ulong address, ulong length, IMmioDevice device, string name, Lock accessLock, out string? conflict)
     {
         conflict = null;
         if (length == 0 || length - 1 > ulong.MaxValue - address)
             return null;
-        var entry = new RangeEntry<IMmioDevice>(address, address + length - 1, device, name, _counters?.SlotFor(name) ?? 0);
+        var entry = new RangeEntry<IMmioDevice>(address, address + length - 1, device, name, _counters?.SlotFor(name) ?? 0, accessLock);
         conflict = _table.TryAdd(entry);
         return conflict is null ? new BusRegistration<IMmioDevice>(_table, entry) : null;
     }

@@ -43,12 +43,16 @@ public sealed class PioBus
     /// As <see cref="Register"/>, for ranges the guest chose: null if the range is not free, with the name of its owner, or if it is
     /// not a range of the port space (then without).
     /// </summary>
-    public IDisposable? TryRegister(ushort port, int length, IPioDevice device, string name, out string? conflict)
+    public IDisposable? TryRegister(ushort port, int length, IPioDevice device, string name, out string? conflict) =>
+        TryRegister(port, length, device, name, (device as ISharedAccessLock)?.AccessLock ?? new Lock(), out conflict);
+
+    /// <summary>As the public one, under a lock of the caller's that also serialises accesses which do not come through the bus.</summary>
+    internal IDisposable? TryRegister(ushort port, int length, IPioDevice device, string name, Lock accessLock, out string? conflict)
     {
         conflict = null;
         if (length <= 0 || port + (ulong)length > PortCount)
             return null;
-        var entry = new RangeEntry<IPioDevice>(port, port + (ulong)length - 1, device, name, _counters?.SlotFor(name) ?? 0);
+        var entry = new RangeEntry<IPioDevice>(port, port + (ulong)length - 1, device, name, _counters?.SlotFor(name) ?? 0, accessLock);
         conflict = _table.TryAdd(entry);
         return conflict is null ? new BusRegistration<IPioDevice>(_table, entry) : null;
     }

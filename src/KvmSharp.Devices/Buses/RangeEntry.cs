@@ -1,7 +1,7 @@
 namespace KvmSharp.Devices.Buses;
 
 /// <summary>One claimed range. Immutable but for <see cref="Removed"/>, which is guarded by <see cref="AccessLock"/>.</summary>
-internal sealed class RangeEntry<TDevice>(ulong start, ulong last, TDevice device, string name, int counterSlot)
+internal sealed class RangeEntry<TDevice>(ulong start, ulong last, TDevice device, string name, int counterSlot, Lock accessLock)
     where TDevice : class
 {
     internal readonly ulong Start = start;
@@ -14,7 +14,7 @@ internal sealed class RangeEntry<TDevice>(ulong start, ulong last, TDevice devic
     internal readonly int CounterSlot = counterSlot;
 
     /// <summary>Serialises accesses; the device's own lock if it has one to share.</summary>
-    internal readonly Lock AccessLock = (device as ISharedAccessLock)?.AccessLock ?? new Lock();
+    internal readonly Lock AccessLock = accessLock;
 
     /// <summary>Set under the lock when the range is unregistered: whoever found the entry before may not enter the device any more.</summary>
     internal bool Removed;
