@@ -9,8 +9,9 @@ public sealed class LinuxException : Exception
 {
     /// <param name="operation">The call and what it was applied to, e.g. "open /dev/kvm".</param>
     /// <param name="errno">A positive errno value.</param>
-    public LinuxException(string operation, int errno)
-        : base($"{operation}: {Marshal.GetPInvokeErrorMessage(errno)}")
+    /// <param name="advice">What the user can do about it; null: nothing particular.</param>
+    public LinuxException(string operation, int errno, string? advice = null)
+        : base($"{operation}: {Marshal.GetPInvokeErrorMessage(errno)}{(advice is null ? "" : "; " + advice)}")
     {
         Operation = operation;
         Errno = errno;
@@ -23,4 +24,7 @@ public sealed class LinuxException : Exception
 
     /// <summary>The exception for the errno of the calling thread's last P/Invoke.</summary>
     public static LinuxException FromLastError(string operation) => new(operation, Marshal.GetLastPInvokeError());
+
+    /// <inheritdoc cref="FromLastError(string)"/>
+    public static LinuxException FromLastError(string operation, string? advice) => new(operation, Marshal.GetLastPInvokeError(), advice);
 }

@@ -5,7 +5,7 @@ using KvmSharp.Abi;
 namespace KvmSharp.Core.Memory;
 
 /// <summary>
-/// Guest RAM: one shared memfd, mapped once, seen by the guest below <see cref="LowLimit"/> and, what does not fit there, from
+/// Guest RAM: one memfd (private memory if it is to be merged), mapped once, seen by the guest below <see cref="LowLimit"/> and, what does not fit there, from
 /// 4 GiB up. Every access is checked against the region table; nothing else in the program holds a pointer it did not get here.
 /// Safe on any thread. Dispose only after every vCPU and device that uses it has stopped.
 /// </summary>
@@ -22,46 +22,58 @@ public sealed unsafe class GuestMemory : IDisposable
     private readonly GuestMemoryRegion[] _regions;
     private readonly MappedRegion _mapping;
 
-    private GuestMemory(FileDescriptor file, MappedRegion mapping, GuestMemoryRegion[] regions)
+    private readonly FileDescriptor? _file;
+
+    private GuestMemory(FileDescriptor? file, MappedRegion mapping, ulong sizeBytes, GuestMemoryRegion[] regions)
     {
-        File = file;
+        _file = file;
         _mapping = mapping;
+        SizeBytes = sizeBytes;
         _regions = regions;
     }
 
-    /// <summary>The memfd behind all regions.</summary>
-    public FileDescriptor File { get; }
+    /// <summary>False for mergeable memory, which no other process can map: no vhost-user, no VFIO user process.</summary>
+    public bool IsShared => _file is not null;
+
+    /// <summary>The memfd behind all regions. Only if <see cref="IsShared"/>.</summary>
+    public FileDescriptor File => _file ?? throw new InvalidOperationException("mergeable guest memory has no file");
 
     public ReadOnlySpan<GuestMemoryRegion> Regions => _regions;
 
-    public ulong SizeBytes => _mapping.Length;
+    /// <summary>Guest RAM in bytes: the sum of the regions.</summary>
+    public ulong SizeBytes { get; }
 
     /// <summary>
-    /// Allocates sparse guest RAM. Throws <see cref="ArgumentOutOfRangeException"/> for a size that is zero or not whole pages,
-    /// <see cref="LinuxException"/> when the host refuses.
+    /// Allocates guest RAM, sparse unless preallocated or locked; with huge pages the last one may reach beyond the RAM that the
+    /// guest sees. Throws <see cref="ArgumentException"/> for a size that is zero or not whole pages and for options that exclude
+    /// each other, <see cref="LinuxException"/> with advice for the user when the host refuses.
     /// </summary>
     public static GuestMemory Create(GuestMemoryOptions options)
     {
         ulong size = options.SizeBytes;
         ArgumentOutOfRangeException.ThrowIfZero(size, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNotEqual(size % PageSize, 0UL, nameof(options));
-        FileDescriptor file = GuestMemoryHost.CreateFile(options);
+        if (options is { HugePages: true, Mergeable: true })
+            throw new ArgumentException("huge pages cannot be merged: choose one of the two", nameof(options));
+        ulong backing = GuestMemoryHost.BackingSize(options);
+        // Same-page merging works on private anonymous memory only.
+        FileDescriptor? file = options.Mergeable ? null : GuestMemoryHost.CreateFile(options, backing);
         MappedRegion? mapping = null;
         try
         {
-            mapping = MappedRegion.MapShared(file, size);
+            mapping = GuestMemoryHost.Map(options, file, backing);
             GuestMemoryHost.Apply(options, mapping);
             ulong low = Math.Min(size, LowLimit);
             nint host = (nint)mapping.Pointer;
             GuestMemoryRegion[] regions = size > low
                 ? [new(new(0), low, host, 0), new(new(HighStart), size - low, host + (nint)low, low)]
                 : [new(new(0), low, host, 0)];
-            return new GuestMemory(file, mapping, regions);
+            return new GuestMemory(file, mapping, size, regions);
         }
         catch
         {
             mapping?.Dispose();
-            file.Dispose();
+            file?.Dispose();
             throw;
         }
     }
@@ -139,6 +151,6 @@ public sealed unsafe class GuestMemory : IDisposable
     public void Dispose()
     {
         _mapping.Dispose();
-        File.Dispose();
+        _file?.Dispose();
     }
 }

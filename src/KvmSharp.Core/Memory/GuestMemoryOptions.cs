@@ -15,7 +15,7 @@ public sealed record GuestMemoryOptions
     /// <summary>mlock(2) all of RAM.</summary>
     public bool Lock { get; init; }
 
-    /// <summary>Offer RAM to kernel same-page merging (MADV_MERGEABLE).</summary>
+    /// <summary>Offer RAM to kernel same-page merging (MADV_MERGEABLE); RAM is then private to this process. Not with huge pages.</summary>
     public bool Mergeable { get; init; }
 
     /// <summary>Bind RAM to this NUMA node (mbind MPOL_BIND); null leaves the host's policy.</summary>
