@@ -25,6 +25,8 @@ public static class NewerThanHeaders
         ["KVM_PRE_FAULT_MEMORY"] = "Linux 6.11",
         ["kvm_pre_fault_memory"] = "Linux 6.11",
         ["kvm_run.memory_fault"] = "Linux 6.8",
+        ["TUN_F_USO4"] = "Linux 6.2",
+        ["TUN_F_USO6"] = "Linux 6.2",
         ["KVM_CPUID_TIMING"] = "no kernel header names leaf 0x40000010; guests know it by convention",
     };
 
