@@ -18,30 +18,64 @@ namespace KvmSharp.Machine;
 internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers, CharPorts chars, Machine machine, Stack<IDisposable> owned)
 {
     private const ulong IoApicLength = 0x1000;
+    private const uint AddressSizeLeaf = 0x8000_0008;
+    private const int DefaultPhysicalAddressBits = 36; // what a processor without the leaf has (SDM vol. 2, CPUID)
+
+    private readonly CpuTopology _topology = new(config.Cpus.Sockets, config.Cpus.Cores, config.Cpus.Threads);
 
     public Board Build()
     {
         KvmSystem system = Own(KvmSystem.Open(config.KvmDevice));
-        CheckCpuLimit(system);
+        if (config.Cpus.Count > system.MaxVcpus)
+            throw new ConfigException($"{config.Cpus.Count} cpus are more than this host's KVM allows", $"use at most {system.MaxVcpus}");
+        CpuidBuilder cpuid = MakeCpuid(system);
+        int addressBits = AddressBits(cpuid);
+        CheckMemoryFits(addressBits);
+
         GuestMemory memory = Own(GuestMemory.Create(config.Memory.ToOptions()));
         KvmVm vm = Own(KvmVm.Create(system, VmOptions()));
         vm.AddMemory(memory);
 
         var counters = new DeviceExitCounters(config.Cpus.Count);
-        BoardContext context = CreateContext(memory, vm, counters);
+        BoardContext context = MakeContext(memory, vm, counters, addressBits);
         if (vm.IoApic is { } ioApic)
             Own(context.Mmio.Register(MachineLayout.IoApicAddress, IoApicLength, ioApic, "ioapic"));
         DeviceCatalog.AttachAll(context);
 
         BootEntry entry = LoadGuest(context);
-        Vcpu[] vcpus = CreateVcpus(vm, entry, new BusExitHandler(context.Pio, context.Mmio, counters));
+        Vcpu[] vcpus = MakeVcpus(vm, cpuid, entry, new BusExitHandler(context.Pio, context.Mmio, counters));
         return new Board(owned, vcpus, context.PowerManagement, counters);
     }
 
-    private void CheckCpuLimit(KvmSystem system)
+    private CpuidBuilder MakeCpuid(KvmSystem system)
     {
-        if (config.Cpus.Count > system.MaxVcpus)
-            throw new ConfigException($"{config.Cpus.Count} cpus are more than this host's KVM allows", $"use at most {system.MaxVcpus}");
+        var cpuid = new CpuidBuilder(system, new CpuidOptions
+        {
+            Max = config.Cpus.Model == CpuModel.Max,
+            Features = [.. config.Cpus.Features.Select(f => (f.Name, f.Enabled))],
+            Vendor = config.Cpus.Vendor,
+            PhysBits = config.Cpus.PhysBits,
+            Topology = _topology,
+        });
+        if (cpuid.Warnings.Count > 0)
+        {
+            ILogger log = loggers.CreateLogger("cpu");
+            foreach (string warning in cpuid.Warnings)
+                log.LogWarning("{Warning}", warning);
+        }
+
+        return cpuid;
+    }
+
+    private static int AddressBits(CpuidBuilder cpuid) =>
+        cpuid.Build(0).Find(AddressSizeLeaf) is { } leaf && (leaf.eax & 0xFF) != 0 ? (int)(leaf.eax & 0xFF) : DefaultPhysicalAddressBits;
+
+    private void CheckMemoryFits(int addressBits)
+    {
+        ulong size = config.Memory.SizeBytes;
+        ulong end = size <= GuestMemory.LowLimit ? size : GuestMemory.HighStart + (size - GuestMemory.LowLimit);
+        if (end > 1UL << addressBits)
+            throw new ConfigException($"memory of {SizeText.Format(size)} does not fit the guest's {addressBits}-bit physical addresses", "use less memory, or raise phys-bits in --cpu");
     }
 
     private KvmVmOptions VmOptions() => new()
@@ -51,13 +85,17 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         IdentityMapAddress = MachineLayout.IdentityMapAddress,
     };
 
-    private BoardContext CreateContext(GuestMemory memory, KvmVm vm, DeviceExitCounters counters)
+    private BoardContext MakeContext(GuestMemory memory, KvmVm vm, DeviceExitCounters counters, int addressBits)
     {
         ILogger busLog = loggers.CreateLogger("bus");
+        var apicIds = new uint[config.Cpus.Count];
+        for (int i = 0; i < apicIds.Length; i++)
+            apicIds[i] = _topology.ApicId(i);
         return new BoardContext(owned)
         {
             Config = config,
             Memory = memory,
+            PhysicalAddressBits = addressBits,
             Interrupts = new SharedInterrupts(vm.Interrupts),
             Doorbells = vm.Doorbells,
             PageDropper = new PageDropper(vm),
@@ -66,63 +104,40 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Control = machine,
             Chars = chars,
             Loggers = loggers,
+            Acpi = new AcpiConfig { ApicIds = apicIds, HasPic = config.Irqchip == Config.IrqchipMode.Kernel, SerialPorts = [] },
         };
     }
 
     private BootEntry LoadGuest(BoardContext context)
     {
-        var apicIds = new uint[config.Cpus.Count];
-        for (int i = 0; i < apicIds.Length; i++)
-            apicIds[i] = (uint)i;
-        AcpiTables acpi = AcpiTables.Build(context.DescribeTo(new AcpiConfig
-        {
-            ApicIds = apicIds,
-            HasPci = false,
-            HasPic = config.Irqchip == Config.IrqchipMode.Kernel,
-            SerialPorts = [.. config.Serials.Where(s => s.Char.Kind != CharKind.None).Select(s => s.Index)],
-        }));
-        acpi.WriteTo(context.Memory);
+        AcpiTables.Build(context.Acpi).WriteTo(context.Memory);
         BootConfig boot = config.Boot;
         return KernelLoader.Load(context.Memory, new BootRequest
         {
             KernelPath = boot.KernelPath!,
             InitrdPath = boot.InitrdPath,
-            Modules = [.. boot.Modules.Select(m => new Boot.BootModule(m.Path, m.Args.Length > 0 ? m.Args : null))],
+            Modules = boot.Modules,
             CommandLine = boot.Append,
-            Protocol = boot.Protocol switch
-            {
-                Config.BootProtocol.Linux => Boot.BootProtocol.Linux,
-                Config.BootProtocol.Pvh => Boot.BootProtocol.Pvh,
-                Config.BootProtocol.Multiboot => Boot.BootProtocol.Multiboot,
-                _ => Boot.BootProtocol.Auto,
-            },
+            Protocol = boot.Protocol,
             RsdpAddress = AcpiTables.RsdpAddress,
         });
     }
 
-    private Vcpu[] CreateVcpus(KvmVm vm, BootEntry entry, BusExitHandler exits)
+    private Vcpu[] MakeVcpus(KvmVm vm, CpuidBuilder cpuid, BootEntry entry, BusExitHandler exits)
     {
-        kvm_cpuid_entry2[] supported = vm.System.GetSupportedCpuid();
         var events = new VcpuEventRouter(machine);
         var vcpus = new Vcpu[config.Cpus.Count];
         for (int i = 0; i < vcpus.Length; i++)
-            vcpus[i] = Own(vm.CreateVcpu(i, new VcpuOptions { Cpuid = HostCpuid(supported, i) }, exits, events));
+        {
+            var options = new VcpuOptions { Cpuid = cpuid.Build(i), ApicId = _topology.ApicId(i) };
+            vcpus[i] = Own(vm.CreateVcpu(i, options, exits, events));
+        }
+
         kvm_regs regs = default;
         kvm_sregs sregs = vcpus[0].GetSregs();
         BootRegisters.Apply(entry, ref regs, ref sregs);
         vcpus[0].SetInitialState(regs, sregs);
         return vcpus;
-    }
-
-    private static CpuidTable HostCpuid(kvm_cpuid_entry2[] supported, int index)
-    {
-        var entries = (kvm_cpuid_entry2[])supported.Clone();
-        foreach (ref kvm_cpuid_entry2 e in entries.AsSpan())
-        {
-            if (e.function == 1) { e.ebx = (e.ebx & 0xFFFFFF) | ((uint)index << 24); e.ecx |= 1u << 31; }
-            if (e.function == 0xb || e.function == 0x1f) e.edx = (uint)index;
-        }
-        return new CpuidTable(entries);
     }
 
     private T Own<T>(T part)

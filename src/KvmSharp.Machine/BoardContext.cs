@@ -2,6 +2,7 @@ using KvmSharp.Core.Fabric;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Chipset;
+using KvmSharp.Devices.Pci;
 using KvmSharp.Devices.Test;
 using KvmSharp.Machine.Acpi;
 using KvmSharp.Machine.Config;
@@ -16,11 +17,12 @@ namespace KvmSharp.Machine;
 /// <param name="owned">The board disposes what is on it when the power cycle ends, last attached first.</param>
 internal sealed class BoardContext(Stack<IDisposable> owned)
 {
-    private readonly List<IAmlSource> _aml = [];
-
     public required MachineConfig Config { get; init; }
 
     public required GuestMemory Memory { get; init; }
+
+    /// <summary>Width of guest physical addresses as CPUID tells the guest.</summary>
+    public required int PhysicalAddressBits { get; init; }
 
     public required IInterruptFabric Interrupts { get; init; }
 
@@ -38,8 +40,14 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
 
     public required ILoggerFactory Loggers { get; init; }
 
-    /// <summary>Set by the module that makes it; the power button's way in.</summary>
+    /// <summary>The PCI root; null on a machine without PCI.</summary>
+    public PciRoot? Pci { get; set; }
+
+    /// <summary>The power button's way in; null without ACPI power management.</summary>
     public AcpiPm? PowerManagement { get; set; }
+
+    /// <summary>What the firmware tables will say; modules add what they attached.</summary>
+    public required AcpiConfig Acpi { get; set; }
 
     /// <summary>Makes the board the owner of a part.</summary>
     public T Own<T>(T part)
@@ -50,8 +58,5 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
     }
 
     /// <summary>Adds a device that describes itself in the DSDT.</summary>
-    public void Describe(IAmlSource source) => _aml.Add(source);
-
-    /// <summary>The ACPI description completed with what the modules attached.</summary>
-    public AcpiConfig DescribeTo(AcpiConfig acpi) => acpi with { Devices = _aml };
+    public void Describe(IAmlSource source) => Acpi = Acpi with { Devices = [.. Acpi.Devices, source] };
 }

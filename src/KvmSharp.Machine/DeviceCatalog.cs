@@ -10,6 +10,7 @@ internal static class DeviceCatalog
     /// <summary>What a machine has by its kind and its top-level options, in order of attachment.</summary>
     private static readonly Action<BoardContext>[] Fixed =
     [
+        PciModule.Attach,
         ChipsetModule.Attach,
         SerialModule.Attach,
         DebugModule.Attach,

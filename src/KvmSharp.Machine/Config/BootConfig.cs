@@ -1,3 +1,5 @@
+using KvmSharp.Machine.Boot;
+
 namespace KvmSharp.Machine.Config;
 
 /// <summary>What the machine starts with.</summary>

@@ -16,6 +16,7 @@ internal static class SerialModule
             var uart = new Serial16550(board.Chars.Connect(name, serial.Char), board.Interrupts.GetLine(MachineLayout.SerialGsis[serial.Index]));
             board.Own(uart);
             board.Own(board.Pio.Register(MachineLayout.SerialPorts[serial.Index], Serial16550.PortCount, uart, name));
+            board.Acpi = board.Acpi with { SerialPorts = [.. board.Acpi.SerialPorts, serial.Index] };
         }
     }
 }
