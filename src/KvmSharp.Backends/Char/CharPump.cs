@@ -1,0 +1,267 @@
+using System.Runtime.InteropServices;
+using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.Chars;
+
+namespace KvmSharp.Backends.Char;
+
+/// <summary>
+/// The engine of the stream backends: output goes straight to the descriptor while that takes it and into a bounded ring otherwise; one
+/// thread drains the ring, reads input and accepts connections. A full ring holds a vCPU up for at most
+/// <see cref="MaxStallMs"/>; from then on output is dropped and counted until the other end takes some again.
+/// </summary>
+internal sealed unsafe class CharPump : IDisposable
+{
+    public const int RingBytes = 64 * 1024;
+    public const int MaxStallMs = 100;
+    private const int FlushAtExitMs = 500;
+    private const int InputChunk = 1024;
+
+    private readonly EventFd _wake = new();
+    private readonly Thread _thread;
+    private readonly FileDescriptor? _listener;
+    private readonly EscapeFilter? _filter;
+    private ICharFrontend? _frontend;
+    private volatile bool _stop;
+    private int _waitingForFrontend;
+
+    // Pump thread only, once started.
+    private FileDescriptor? _input;
+
+    // Guarded by _gate.
+    private readonly object _gate = new();
+    private readonly ByteRing _ring = new(RingBytes);
+    private CharOutput? _output;
+    private bool _stalled;
+    private long _dropped;
+
+    /// <param name="threadName">At most 15 characters are shown by the kernel.</param>
+    /// <param name="input">Owned by the pump; null: no input.</param>
+    /// <param name="output">Owned by the pump; null: dropped until a connection is accepted.</param>
+    /// <param name="listener">A non-blocking listening socket, served one connection at a time; owned by the caller.</param>
+    public CharPump(string threadName, FileDescriptor? input, CharOutput? output, FileDescriptor? listener = null, EscapeFilter? filter = null)
+    {
+        _input = input;
+        _output = output;
+        _listener = listener;
+        _filter = filter;
+        _thread = new Thread(Loop, 256 * 1024) { Name = threadName, IsBackground = true };
+    }
+
+    /// <summary>Bytes of output that nobody took.</summary>
+    public long DroppedBytes
+    {
+        get
+        {
+            lock (_gate)
+                return _dropped;
+        }
+    }
+
+    public void Start(ICharFrontend frontend)
+    {
+        _frontend = frontend;
+        _thread.Start();
+    }
+
+    public void Write(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+        {
+            if (_output is null)
+            {
+                _dropped += data.Length;
+                return;
+            }
+
+            if (_ring.Count == 0)
+                data = data[WriteDirect(data)..];
+            bool queued = false;
+            while (!data.IsEmpty && _output is not null)
+            {
+                int taken = _ring.Enqueue(data);
+                queued |= taken > 0;
+                data = data[taken..];
+                if (data.IsEmpty)
+                    break;
+                _wake.Signal();
+                if (_stalled || !Monitor.Wait(_gate, MaxStallMs))
+                {
+                    _stalled = true;
+                    break;
+                }
+            }
+
+            _dropped += data.Length;
+            if (queued)
+                _wake.Signal();
+        }
+    }
+
+    /// <summary>The front end has room again. Only costs a system call if the pump waits for it.</summary>
+    public void OnFrontendReady()
+    {
+        // Pairs with the exchange in WantsInput: either it sees the new room or this sees the flag.
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _waitingForFrontend) != 0 && Interlocked.Exchange(ref _waitingForFrontend, 0) != 0)
+            _wake.Signal();
+    }
+
+    public void Dispose()
+    {
+        _stop = true;
+        _wake.Signal();
+        if (_thread.IsAlive)
+            _thread.Join();
+        Flush();
+        _input?.Dispose();
+        _output?.Dispose();
+        _wake.Dispose();
+    }
+
+    private void Loop()
+    {
+        pollfd* items = stackalloc pollfd[4];
+        Span<byte> buffer = stackalloc byte[InputChunk];
+        while (!_stop)
+        {
+            FileDescriptor? output;
+            lock (_gate)
+                output = _ring.Count > 0 ? _output?.Descriptor : null;
+            items[0] = new() { fd = _wake.Value, events = LibcConstants.POLLIN };
+            items[1] = new() { fd = _input is not null && WantsInput() ? _input.Value : -1, events = LibcConstants.POLLIN };
+            items[2] = new() { fd = output?.Value ?? -1, events = LibcConstants.POLLOUT };
+            items[3] = new() { fd = _listener is not null && _input is null ? _listener.Value : -1, events = LibcConstants.POLLIN };
+            if (Libc.poll(items, 4, -1) < 0)
+                continue;
+            if (items[0].revents != 0)
+                _wake.Drain();
+            if (items[2].revents != 0)
+                DrainRing();
+            if (items[1].revents != 0)
+                ReadInput(buffer);
+            if (items[3].revents != 0)
+                Accept();
+        }
+    }
+
+    private bool WantsInput()
+    {
+        if (_frontend!.Capacity > 0)
+            return true;
+        Interlocked.Exchange(ref _waitingForFrontend, 1);
+        if (_frontend.Capacity == 0)
+            return false;
+        Volatile.Write(ref _waitingForFrontend, 0);
+        return true;
+    }
+
+    private void ReadInput(Span<byte> buffer)
+    {
+        int room = Math.Min(_frontend!.Capacity, buffer.Length);
+        if (room == 0)
+            return;
+        nint count;
+        // SAFETY: room is at most the buffer's length.
+        fixed (byte* p = buffer)
+            count = Libc.read(_input!.Value, p, (nuint)room);
+        if (count > 0)
+        {
+            Span<byte> data = buffer[..(int)count];
+            if (_filter is not null)
+                data = data[.._filter.Filter(data)];
+            if (!data.IsEmpty)
+                _frontend.Receive(data);
+            return;
+        }
+
+        if (count < 0 && Marshal.GetLastPInvokeError() is LibcConstants.EINTR or LibcConstants.EAGAIN)
+            return;
+        _input.Dispose();
+        _input = null;
+        if (_listener is not null)
+            CloseOutput();
+    }
+
+    private void Accept()
+    {
+        int fd = Libc.accept4(_listener!.Value, null, null, LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        _input = new FileDescriptor(fd);
+        var output = new CharOutput(_input.Duplicate(), nonBlocking: true);
+        lock (_gate)
+        {
+            _ring.Clear();
+            _output?.Dispose();
+            _output = output;
+            _stalled = false;
+        }
+    }
+
+    private void DrainRing()
+    {
+        lock (_gate)
+        {
+            while (_ring.Count > 0)
+            {
+                int written = WriteDirect(_ring.Front);
+                if (written == 0)
+                    return;
+                _ring.Discard(Math.Min(written, _ring.Count));
+                _stalled = false;
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    /// <summary>Writes what fits; an output that is gone swallows everything. Call with the gate held.</summary>
+    private int WriteDirect(ReadOnlySpan<byte> data)
+    {
+        int done = 0;
+        while (done < data.Length)
+        {
+            int written = _output!.Write(data[done..]);
+            if (written == 0)
+                break;
+            if (written < 0)
+            {
+                _dropped += data.Length - done;
+                CloseOutput();
+                return data.Length;
+            }
+
+            done += written;
+        }
+
+        return done;
+    }
+
+    /// <summary>The other end is gone; with a listener the next connection brings a new one.</summary>
+    private void CloseOutput()
+    {
+        lock (_gate)
+        {
+            _output?.Dispose();
+            _output = null;
+            _dropped += _ring.Count;
+            _ring.Clear();
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Gives a slow reader a last chance to take what is queued.</summary>
+    private void Flush()
+    {
+        lock (_gate)
+        {
+            while (_ring.Count > 0 && _output is not null && _output.Wait(FlushAtExitMs))
+            {
+                int written = WriteDirect(_ring.Front);
+                if (written == 0)
+                    break;
+                _ring.Discard(Math.Min(written, _ring.Count));
+            }
+        }
+    }
+}
