@@ -48,6 +48,8 @@ public sealed unsafe class KickTests
     [Fact]
     public void Kick_ThreadEnded_ReturnsNoSuchProcess()
     {
+        // Without the handler a kick that still finds the thread would end this process.
+        Assert.True(NativeShims.kvmsharp_kick_init() > 0);
         int tid = 0;
         var thread = new Thread(() => tid = NativeShims.kvmsharp_kick_enter_thread()) { Name = "kick-test" };
         thread.Start();

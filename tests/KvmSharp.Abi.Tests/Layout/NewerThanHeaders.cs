@@ -27,6 +27,9 @@ public static class NewerThanHeaders
         ["kvm_run.memory_fault"] = "Linux 6.8",
         ["TUN_F_USO4"] = "Linux 6.2",
         ["TUN_F_USO6"] = "Linux 6.2",
+        ["VIRTIO_F_NOTIFICATION_DATA"] = "Linux 6.11",
+        ["VIRTIO_F_NOTIF_CONFIG_DATA"] = "Linux 6.13",
+        ["VIRTIO_MMIO_QUEUE_RESET"] = "virtio 1.2 §4.2.2; not yet in a kernel header",
         ["KVM_CPUID_TIMING"] = "no kernel header names leaf 0x40000010; guests know it by convention",
     };
 
