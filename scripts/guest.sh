@@ -2,8 +2,8 @@
 # Guest images for tests, the demo and benchmarks: stock Debian kernels and a busybox initramfs.
 #
 #   guest.sh kernel SERIES FLAVOUR              folder with vmlinuz, vmlinux, config, version, root/lib/modules
-#   guest.sh initramfs [SERIES FLAVOUR MODULE...]  path of an initramfs, with these modules of that kernel in it
-#   guest.sh all                                prepares every kernel and the plain initramfs, prints their folder
+#   guest.sh initramfs [SERIES FLAVOUR [MODULE...]]  path of an initramfs: without modules, or with some of that kernel (default: lib/guest-modules)
+#   guest.sh all                                prepares every kernel and its initramfs, prints their folder
 #
 # SERIES is 6.1 or 6.12, FLAVOUR cloud or generic. The guest's /init is lib/guest-init; it describes its options.
 set -euo pipefail
@@ -16,7 +16,7 @@ case ${1:-} in
     initramfs) shift; guest_initramfs "$@" ;;
     all)
         for series in 6.12 6.1; do
-            for flavour in cloud generic; do kernel_dir "$series" "$flavour" >/dev/null; done
+            for flavour in cloud generic; do kernel_dir "$series" "$flavour" >/dev/null; guest_initramfs "$series" "$flavour" >/dev/null; done
         done
         guest_initramfs >/dev/null
         echo "$cache"

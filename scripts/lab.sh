@@ -4,7 +4,7 @@
 #   lab.sh [options] -- COMMAND...        one command; the lab ends with it
 #   lab.sh --keep NAME [options] [-- COMMAND...]   starts lab NAME unless it runs, leaves it running
 #   lab.sh --in NAME [options] -- COMMAND...       one more command in a running lab
-#   lab.sh --stop NAME | --list
+#   lab.sh --stop NAME | --list | --tool           (--tool: builds the lab's helper program and prints its path)
 #
 # Where the CPU offers virtualization (VMX or SVM) and /dev/kvm may be used, the command simply runs here. Elsewhere it runs in
 # the lab: QEMU emulates a CPU with SVM, a stock Debian kernel on it has /dev/kvm, vhost, tun, VFIO and vDPA, and this
@@ -42,6 +42,7 @@ while [ $# -gt 0 ]; do
         --vfio) vfio=1 ;;
         --tty | --pipe) client_options+=("$1") ;;
         --list) mode=list ;;
+        --tool) mode=tool ;;
         -h | --help) usage; exit 0 ;;
         --smp | --mem | --device | --qemu | --scratch | --share | --env | --cwd | --timeout | --boot-timeout | --owner | --keep | --in | --stop)
             [ $# -ge 2 ] || die_status=2 die "$1 needs a value"
@@ -85,6 +86,43 @@ stop_lab() { # FOLDER
     rm -rf "$1"
 }
 
+labtool() { # builds the helper into the cache when its sources changed; prints its path
+    local key binary
+    key=$(cat "$repo"/native-shims/lab/*.[ch] | sha256sum | cut -c1-16)
+    binary=$cache/labtool-$key
+    if [ ! -x "$binary" ]; then
+        mkdir -p "$cache"
+        gcc -std=gnu17 -O2 -Wall -Wextra -static -o "$binary.$$" "$repo"/native-shims/lab/*.c ||
+            die "cannot build the lab's helper (scripts/install-deps.sh installs what it takes)"
+        mv "$binary.$$" "$binary"
+    fi
+    echo "$binary"
+}
+
+if [ "$mode" = tool ]; then labtool; exit 0; fi
+
+# Runs a command so that SIGTERM and SIGHUP to this script reach it (a shell would sit on them until the command ended).
+# On a terminal it stays in the foreground, where the terminal itself signals it.
+run_forwarding() {
+    local child status=0
+    if [ -t 0 ]; then "$@"; return; fi
+    "$@" <&0 &
+    child=$!
+    trap 'kill -TERM "$child" 2>/dev/null' TERM HUP
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        kill -0 "$child" 2>/dev/null || break
+    done
+    # A wait that a signal ended gave the signal; the command's own status is still kept.
+    if [ "$status" = 143 ] || [ "$status" = 129 ]; then
+        status=0
+        wait "$child" || status=$?
+    fi
+    trap - TERM HUP
+    return "$status"
+}
+
 # --- a host with hardware KVM: no lab at all -------------------------------------------------------------------------
 if has_hardware_kvm; then
     case $mode in
@@ -105,24 +143,11 @@ if has_hardware_kvm; then
     done
     cd "$cwd"
     status=0
-    env ${environment[@]+"${environment[@]}"} ${limit[@]+"${limit[@]}"} "${command[@]}" || status=$?
+    run_forwarding env ${environment[@]+"${environment[@]}"} ${limit[@]+"${limit[@]}"} "${command[@]}" || status=$?
     exit "$status"
 fi
 
 # --- the lab ---------------------------------------------------------------------------------------------------------
-labtool() { # builds the helper into the cache when its sources changed; prints its path
-    local key binary
-    key=$(cat "$repo"/native-shims/lab/*.[ch] | sha256sum | cut -c1-16)
-    binary=$cache/labtool-$key
-    if [ ! -x "$binary" ]; then
-        mkdir -p "$cache"
-        gcc -std=gnu17 -O2 -Wall -Wextra -static -o "$binary.$$" "$repo"/native-shims/lab/*.c ||
-            die "cannot build the lab's helper (scripts/install-deps.sh installs what it takes)"
-        mv "$binary.$$" "$binary"
-    fi
-    echo "$binary"
-}
-
 start_lab() { # FOLDER: everything below it belongs to this lab
     local folder=$1 kernel image started qemu=() i index=0 share
     started=$(now_ms)
@@ -142,8 +167,10 @@ start_lab() { # FOLDER: everything below it belongs to this lab
     { cat "$image"; (cd "$folder" && echo shares | cpio --quiet -o -H newc -R 0:0); } >"$folder/initramfs"
     timing "preparing" "$started"
 
+    # No XSAVE: this CPU does not hand XSETBV to the hypervisor, so a guest that uses it finds state sizes that contradict each
+    # other and loses registers. Without it guests use FXSAVE, as they do after warning about the contradiction.
     qemu=(qemu-system-x86_64 -name "kvmsharp-lab" -accel tcg,thread=multi -M q35,kernel-irqchip=split
-        -cpu max,+svm,+npt -smp "$smp" -m "$mem" -nodefaults -nographic -no-reboot -no-user-config
+        -cpu max,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-mpx,-pku -smp "$smp" -m "$mem" -nodefaults -nographic -no-reboot -no-user-config
         -serial "file:$folder/console.log" -monitor none
         -device intel-iommu,intremap=on,caching-mode=on
         -kernel "$kernel/vmlinuz" -initrd "$folder/initramfs"
@@ -191,7 +218,7 @@ done < <(env | grep -a '^KVMSHARP_[A-Z_]*=' || true)
 run_in() { # FOLDER COMMAND...: this process's streams, the command's status
     local folder=$1 status=0
     shift
-    "$tool" client "$folder" --machine "$(cat "$folder/pid")" --boot-timeout "$boot_timeout" --cwd "$cwd" "${environment[@]}" \
+    run_forwarding "$tool" client "$folder" --machine "$(cat "$folder/pid")" --boot-timeout "$boot_timeout" --cwd "$cwd" "${environment[@]}" \
         --env "KVMSHARP_SCRATCH=$(cat "$folder/scratch")" ${client_options[@]+"${client_options[@]}"} -- "$@" || status=$?
     if [ "$status" = 125 ]; then
         say "the lab failed; its console ends with:"

@@ -44,13 +44,15 @@ pack_initramfs() {
     echo "$target"
 }
 
-guest_initramfs() { # [SERIES FLAVOUR MODULE...]
+# With a kernel and no modules: those every guest test wants (power button, panic notice).
+guest_initramfs() { # [SERIES FLAVOUR [MODULE...]]
     if [ $# = 0 ]; then
         pack_initramfs guest "$repo/scripts/lib/guest-init" - ""
     else
         local kernel
         kernel=$(kernel_dir "$1" "$2")
         shift 2
-        pack_initramfs guest "$repo/scripts/lib/guest-init" "$kernel" "$*"
+        [ $# -gt 0 ] || set -- $(cat "$repo/scripts/lib/guest-modules")
+        pack_initramfs "guest-$(cat "$kernel/version")" "$repo/scripts/lib/guest-init" "$kernel" "$*"
     fi
 }

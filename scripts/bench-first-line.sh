@@ -1,0 +1,62 @@
+#!/bin/bash
+# Milliseconds from exec to a guest's first user-space line, taken on the clock of the machine the VMM runs on (in the lab: inside
+# the lab). Median of several runs, the commands interleaved. One line per command: figure NAME VALUE UNIT, details on stderr.
+#
+#   bench-first-line.sh [--runs N] [--pattern TEXT] [--in LAB] [--timeout S] NAME 'SHELL COMMAND' [NAME 'SHELL COMMAND']...
+#   bench-first-line.sh [options] --qemu [NAME 'SHELL COMMAND']...    adds QEMU's pc, q35 and microvm as qemu.pc, qemu.q35, qemu.microvm
+#
+# In a command, $KERNEL, $VMLINUX, $INITRD and $APPEND stand for the guest (Debian 6.12 cloud kernel, small initramfs, which powers
+# off right after its first line) and $KVMSHARP for the native binary.
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+
+runs=5 pattern=KVMSHARP-GUEST-READY lab='' limit=90 qemu=0
+while [ $# -gt 0 ]; do
+    case $1 in
+        --runs) runs=$2; shift ;;
+        --pattern) pattern=$2; shift ;;
+        --in) lab=$2; shift ;;
+        --timeout) limit=$2; shift ;;
+        --qemu) qemu=1 ;;
+        -*) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; die_status=2 die "unknown option $1" ;;
+        *) break ;;
+    esac
+    shift
+done
+names=() commands=()
+while [ $# -ge 2 ]; do names+=("$1"); commands+=("$2"); shift 2; done
+if [ "$qemu" = 1 ]; then
+    for machine in pc q35 microvm; do
+        names+=("qemu.$machine")
+        commands+=("exec qemu-system-x86_64 -M $machine -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio -kernel \$KERNEL -initrd \$INITRD -append \"\$APPEND\"")
+    done
+fi
+[ ${#names[@]} -gt 0 ] || die_status=2 die "nothing to measure"
+
+kernel=$("$repo/scripts/guest.sh" kernel 6.12 cloud)
+initrd=$("$repo/scripts/guest.sh" initramfs)
+tool=$("$repo/scripts/lab.sh" --tool)
+in_lab=("$repo/scripts/lab.sh")
+if [ -z "$lab" ] && ! has_hardware_kvm; then
+    lab=bench-$$
+    "$repo/scripts/lab.sh" --keep "$lab" --owner $$
+    trap '"$repo/scripts/lab.sh" --stop "$lab"' EXIT
+fi
+[ -z "$lab" ] || in_lab+=(--in "$lab")
+in_lab+=(--timeout $((limit + 30)) --env "KERNEL=$kernel/vmlinuz" --env "VMLINUX=$kernel/vmlinux" --env "INITRD=$initrd"
+    --env "KVMSHARP=$repo/artifacts/kvmsharp" --env 'APPEND=console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff')
+
+work=$(mktemp -d /tmp/kvmsharp-bench.XXXXXX)
+for ((run = 0; run <= runs; run++)); do # run 0 warms the caches and does not count
+    for i in "${!names[@]}"; do
+        line=$("${in_lab[@]}" -- "$tool" firstline --timeout "$limit" "$pattern" -- sh -c "${commands[i]}" </dev/null) || true
+        say "${names[i]} run $run: $line"
+        set -- $line
+        [ "$run" = 0 ] || [ "${2:-none}" = none ] || echo "$2" >>"$work/$i"
+    done
+done
+for i in "${!names[@]}"; do
+    [ -s "$work/$i" ] || { say "${names[i]}: no run reached the line"; continue; }
+    sort -n "$work/$i" | awk -v name="boot.user_line.${names[i]}" '{ v[NR] = $1 } END { m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; printf "figure %s %.1f ms\n", name, m }'
+done
+rm -rf "$work"
