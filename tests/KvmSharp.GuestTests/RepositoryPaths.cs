@@ -1,0 +1,25 @@
+namespace KvmSharp.GuestTests;
+
+/// <summary>Where this checkout is and what its scripts prepare.</summary>
+internal static class RepositoryPaths
+{
+    /// <summary>The folder of the solution, found upwards from the test assembly.</summary>
+    public static string Root { get; } = FindRoot();
+
+    /// <summary>The native program under test.</summary>
+    public static string Program => Path.Combine(Root, "artifacts", "kvmsharp");
+
+    /// <summary>A script of the scripts folder.</summary>
+    public static string Script(string name) => Path.Combine(Root, "scripts", name);
+
+    private static string FindRoot()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "KvmSharp.sln")))
+                return folder.FullName;
+        }
+
+        throw new InvalidOperationException($"No KvmSharp.sln above {AppContext.BaseDirectory}.");
+    }
+}
