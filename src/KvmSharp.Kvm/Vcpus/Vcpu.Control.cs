@@ -51,6 +51,9 @@ public sealed unsafe partial class Vcpu
                 return;
             Volatile.Write(ref _command, CommandPause);
             Kick();
+
+            // It may wait here in user space instead: halted without an interrupt controller.
+            Monitor.PulseAll(_gate);
             if (Thread.CurrentThread == _thread)
                 return;
             while (_state == VcpuState.Running && _command == CommandPause)

@@ -4,6 +4,7 @@ using KvmSharp.Core.Memory;
 using KvmSharp.Kvm.Cpuid;
 using KvmSharp.Kvm.Vcpus;
 using KvmSharp.TestKit.Guests;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace KvmSharp.Kvm.Tests.Support;
 
@@ -12,6 +13,8 @@ internal sealed class BareMachine : IDisposable
 {
     internal const ulong CodeStart = 0x1000, PageTables = 0x1_0000, DataStart = 0x2_0000;
     internal const ulong MmioStart = 0xD000_0000;
+    internal const ulong Gdt = 0x7000, Idt = 0x8000, HandlerStart = 0x3000, ApicBase = 0xFEE0_0000, IoApicBase = 0xFEC0_0000;
+    internal const ushort HandlerPort = 0x50;
 
     private readonly KvmSystem _system = KvmSystem.Open();
     private readonly List<Vcpu> _vcpus = [];
@@ -71,6 +74,47 @@ internal sealed class BareMachine : IDisposable
         return vcpu;
     }
 
+    /// <summary>A 64-bit interrupt gate to a handler that writes to <see cref="HandlerPort"/>, ends the interrupt at the local APIC and returns.</summary>
+    internal void SetHandler(byte vector)
+    {
+        ulong handler = HandlerStart + vector * 0x40UL;
+        Load(64, a =>
+        {
+            a.push(rax);
+            a.push(rdx);
+            a.mov(al, vector);
+            a.mov(dx, HandlerPort);
+            a.@out(dx, al);
+            a.mov(rax, ApicBase);
+            a.mov(__dword_ptr[rax + 0xB0], 0);
+            a.pop(rdx);
+            a.pop(rax);
+            a.iretq();
+        }, handler);
+        Memory.TryWrite(new GuestAddress(Idt + vector * 16UL), (handler & 0xFFFF) | (8UL << 16) | (0x8E00UL << 32) | ((handler >> 16) << 48));
+        Memory.TryWrite(new GuestAddress(Idt + vector * 16UL + 8), handler >> 32);
+    }
+
+    /// <summary>Guest code that switches the local APIC on.</summary>
+    internal static void EnableApic(Assembler a)
+    {
+        a.mov(rax, ApicBase);
+        a.mov(__dword_ptr[rax + 0xF0], 0x1FF);
+    }
+
+    /// <summary>Guest code that says it is ready on port 0xf4 and halts, with interrupts on, for ever.</summary>
+    internal static void ReadyAndHalt(Assembler a)
+    {
+        Label halt = a.CreateLabel();
+        a.mov(al, 1);
+        a.mov(dx, RecordingExits.DonePort);
+        a.@out(dx, al);
+        a.sti();
+        a.Label(ref halt);
+        a.hlt();
+        a.jmp(halt);
+    }
+
     internal CpuidTable LongModeCpuid() => new(_system.GetSupportedCpuid());
 
     internal static void SetLong(Vcpu vcpu, GuestMemory memory)
@@ -88,6 +132,10 @@ internal sealed class BareMachine : IDisposable
         kvm_sregs sregs = vcpu.GetSregs();
         var code = new kvm_segment { limit = 0xFFFF_FFFF, selector = 8, type = 11, present = 1, s = 1, l = 1, g = 1 };
         var data = new kvm_segment { limit = 0xFFFF_FFFF, selector = 16, type = 3, present = 1, s = 1, db = 1, g = 1 };
+        memory.TryWrite(new GuestAddress(Gdt + 8), 0x00AF_9B00_0000_FFFFUL);
+        memory.TryWrite(new GuestAddress(Gdt + 16), 0x00CF_9300_0000_FFFFUL);
+        sregs.gdt = new kvm_dtable { @base = Gdt, limit = 23 };
+        sregs.idt = new kvm_dtable { @base = Idt, limit = 4095 };
         sregs.cs = code;
         sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
         sregs.cr0 = 0x8000_0033;

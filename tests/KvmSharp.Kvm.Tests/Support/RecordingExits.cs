@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Buffers.Binary;
+using KvmSharp.Core.Buses;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.Kvm.Tests.Support;
@@ -23,6 +24,11 @@ internal sealed class RecordingExits : IVmExitHandler, IDisposable
 
     internal ConcurrentQueue<Access> Reads { get; } = new();
 
+    /// <summary>Answers the MMIO of the page at this address; others are recorded.</summary>
+    internal (ulong Start, IMmioDevice Device)? Mapped { get; set; }
+
+    internal Action? OnPioIn { get; set; }
+
     internal Action<ushort>? OnPioOut { get; set; }
 
     /// <summary>False: writes are only counted by the vCPU, nothing is allocated.</summary>
@@ -37,6 +43,7 @@ internal sealed class RecordingExits : IVmExitHandler, IDisposable
         }
 
         Reads.Enqueue(new Access(vcpuIndex, port, data.Length, 0));
+        OnPioIn?.Invoke();
         Fill(data, PioReplies.TryDequeue(out ulong value) ? value : ulong.MaxValue);
     }
 
@@ -63,15 +70,28 @@ internal sealed class RecordingExits : IVmExitHandler, IDisposable
             return;
         }
 
+        if (Mapped is { } mapped && address - mapped.Start < 0x1000)
+        {
+            mapped.Device.Read(address - mapped.Start, data);
+            return;
+        }
+
         Reads.Enqueue(new Access(vcpuIndex, address, data.Length, 0));
         Fill(data, MmioReplies.TryDequeue(out ulong value) ? value : ulong.MaxValue);
     }
 
     public void MmioWrite(int vcpuIndex, ulong address, ReadOnlySpan<byte> data)
     {
-        if (Record)
+        if (Mapped is { } mapped && address - mapped.Start < 0x1000)
+            mapped.Device.Write(address - mapped.Start, data);
+        else if (Record)
             MmioWrites.Enqueue(new Access(vcpuIndex, address, data.Length, Value(data)));
     }
+
+    internal int HandlerRuns => PioWrites.Count(w => w.Address == BareMachine.HandlerPort);
+
+    internal void WaitForHandler(int runs) =>
+        Assert.True(SpinWait.SpinUntil(() => HandlerRuns >= runs, TimeSpan.FromSeconds(20)), $"the interrupt handler ran {HandlerRuns} of {runs} times");
 
     internal void WaitDone() => Assert.True(_done.Wait(TimeSpan.FromSeconds(20)), "the payload did not finish");
 
