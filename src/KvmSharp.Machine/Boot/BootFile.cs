@@ -88,13 +88,42 @@ internal sealed unsafe class BootFile : IDisposable
             return true;
         if (offset > Length || length > Length - offset || !memory.TryGetPointer(new(address), length, out byte* host))
             return false;
-        ReadExactly(offset, host, length);
+        ulong sent = SendToGuest(memory, address, offset, length);
+        ReadExactly(offset + sent, host + sent, length - sent);
         return true;
     }
 
     internal BootException Error(string what) => new($"{Role} '{Path}' {what}");
 
     public void Dispose() => _file.Dispose();
+
+    /// <summary>
+    /// File to memfd inside the kernel: it allocates the pages of guest RAM without a page fault for each, which takes about half the
+    /// time of reading into the mapping. What it cannot do (huge pages, odd file systems) is left to read. Returns the bytes sent.
+    /// </summary>
+    private ulong SendToGuest(GuestMemory memory, ulong address, ulong offset, ulong length)
+    {
+        foreach (ref readonly GuestMemoryRegion region in memory.Regions)
+        {
+            if (address - region.Start.Value >= region.SizeBytes)
+                continue;
+            if (Libc.lseek(memory.File.Value, (long)(region.FileOffset + (address - region.Start.Value)), 0) < 0)
+                return 0;
+            ulong sent = 0;
+            while (sent < length)
+            {
+                long from = (long)(offset + sent);
+                nint count = Libc.sendfile(memory.File.Value, _file.Value, &from, (nuint)Math.Min(length - sent, 1UL << 30));
+                if (count <= 0)
+                    break;
+                sent += (ulong)count;
+            }
+
+            return sent;
+        }
+
+        return 0;
+    }
 
     // SAFETY: every caller holds a buffer of at least length bytes.
     private void ReadExactly(ulong offset, byte* into, ulong length)
