@@ -88,9 +88,9 @@ build() {
         { grep -oE 'error [A-Z]*[0-9]*: .*|undefined reference.*|cannot find .*' "$log" || tail -n 1 "$log"; } | head -n 1 | sed 's| \[[^]]*\]$||; s|\. No packages exist.*||' | cut -c1-200 >"$state/why"
         return 2
     fi
-    verify "$out" || return 2
     rm -f artifacts/kvmsharp.dbg
-    [ "$1" = r2r ] || find "artifacts/obj/aot-$([ "$1" = aot10 ] && echo net10.0 || echo net9.0)/KvmSharp.Cli/bin" -path '*/native/kvmsharp.dbg' -exec cp -f {} artifacts/kvmsharp.dbg \;
+    [ ! -f "$out/kvmsharp.dbg" ] || mv -f "$out/kvmsharp.dbg" artifacts/kvmsharp.dbg
+    verify "$out" || return 2
     # Renamed into place: a running kvmsharp keeps its file.
     mv -f "$out/kvmsharp" artifacts/kvmsharp
     rm -rf "$out"
@@ -118,7 +118,7 @@ fi
 now=$(fingerprint)
 if [ -x artifacts/kvmsharp ] && [ -s "$state/stamp" ]; then
     read -r built_mode built_from <"$state/stamp"
-    if [ "$built_from" = "$now" ] && { [ "$mode" = auto ] || [ "$mode" = "$built_mode" ]; }; then
+    if [ "$built_from" = "$now" ] && [ "$built_mode" = "${try[0]}" ]; then
         echo "build.sh: artifacts/kvmsharp is up to date: $(describe "$built_mode")"
         exit 0
     fi
