@@ -1,17 +1,36 @@
 #!/bin/bash
-# SPDX-License-Identifier: MIT
-# Measures the machine: cost of an exit. Prints tables for people and one line per figure for programs, `figure NAME VALUE UNIT`.
+# Measures the machine: cost of an exit, start, memory, boot. Prints tables for people and one line per figure for programs,
+# `figure NAME VALUE UNIT`.
 #
-#   scripts/bench-boot.sh [GROUP...]     all groups, or the named ones
+#   scripts/bench-boot.sh [GROUP...]     all groups (exits start memory boot), or the named ones
 #
-# A group is a function bench_NAME below, listed in `groups`; it prints its own figures. Peers run in the same group, alternating with KvmSharp.
+# A group is a function bench_NAME below, listed in `groups`; it prints its own figures. Peers run in the same group, alternating
+# with KvmSharp; every figure is a median. ROUNDS sets how many runs count (default 7).
 set -euo pipefail
-cd "$(dirname "$(readlink -f "$0")")/.."
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+cd "$repo"
 
-groups=(exits)
+groups=(exits start memory boot)
+rounds=${ROUNDS:-7}
+kvmsharp=$repo/artifacts/kvmsharp
 
-say() { echo "bench-boot: $*" >&2; }
-die() { say "$*"; exit 1; }
+median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# Guest files, and the peers' command lines with the guest on them.
+prepare() {
+    [ -x "$kvmsharp" ] || scripts/build.sh >&2
+    kernel=$(scripts/guest.sh kernel 6.12 cloud)/vmlinuz
+    initrd=$(scripts/guest.sh initramfs)
+}
+
+qemu_command() { # MACHINE APPEND
+    command=(qemu-system-x86_64 -M "$1" -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio
+        -kernel "$kernel" -initrd "$initrd" -append "$2")
+}
+
+kvmsharp_command() { # APPEND
+    command=("$kvmsharp" run --kernel "$kernel" --initrd "$initrd" --memory 256M --no-reboot --serial stdio --append "$1")
+}
 
 # Exit dispatch above a C loop that only calls KVM_RUN, same payload, alternating rounds: exit.pio.over_floor, exit.mmio.over_floor.
 bench_exits() {
@@ -21,10 +40,89 @@ bench_exits() {
     dotnet tests/KvmSharp.Benchmarks/bin/Release/net10.0/KvmSharp.Benchmarks.dll exits artifacts/native/exit-floor "${EXIT_ROUNDS:-11}"
 }
 
+# From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, and QEMU's.
+bench_start() {
+    make --silent -C native-shims first-run
+    local round name results
+    results=$(mktemp -d)
+    for ((round = 0; round <= rounds; round++)); do # round 0 warms the caches
+        for name in kvmsharp qemu_microvm qemu_pc; do
+            if [ "$name" = kvmsharp ]; then kvmsharp_command 'console=ttyS0'; else qemu_command "${name#qemu_}" 'console=ttyS0'; fi
+            line=$(artifacts/native/first-run "${command[@]}" 2>/dev/null </dev/null) || die "start: $name ended before its first KVM_RUN"
+            [ "$round" = 0 ] || echo "${line#* }" >>"$results/$name"
+        done
+    done
+    printf '%-14s %18s\n' VMM 'first KVM_RUN (ms)'
+    for name in kvmsharp qemu_microvm qemu_pc; do printf '%-14s %18.1f\n' "$name" "$(median <"$results/$name")"; done
+    printf 'figure start.first_run %.1f ms\n' "$(median <"$results/kvmsharp")"
+    printf 'figure start.first_run.qemu_microvm %.1f ms\n' "$(median <"$results/qemu_microvm")"
+    printf 'figure start.first_run.qemu_pc %.1f ms\n' "$(median <"$results/qemu_pc")"
+    rm -rf "$results"
+}
+
+# Memory beyond the guest's 256 MiB with the guest idle at its shell, from smaps: memory.private_dirty, memory.beyond_guest.
+bench_memory() {
+    local lab=memory-$$ in_lab=(scripts/lab.sh) append='console=ttyS0 quiet init_on_alloc=0 mitigations=off kvmsharp.test=idle'
+    local results round name
+    results=$(mktemp -d)
+    if ! has_hardware_kvm; then
+        scripts/lab.sh --keep "$lab" --owner $$
+        in_lab+=(--in "$lab")
+    fi
+    for ((round = 0; round < (rounds + 1) / 2; round++)); do
+        for name in kvmsharp qemu_microvm qemu_pc; do
+            if [ "$name" = kvmsharp ]; then kvmsharp_command "$append"; else qemu_command "${name#qemu_}" "$append"; fi
+            "${in_lab[@]}" --timeout 120 -- scripts/lib/vmm-memory.sh "$name" "${command[@]}" </dev/null >"$results/line"
+            read -r _ dirty resident <"$results/line"
+            [ "$dirty" != none ] || { say "memory: $name: the guest did not come up, round not counted"; continue; }
+            echo "$dirty" >>"$results/$name.dirty"
+            echo "$resident" >>"$results/$name.resident"
+        done
+    done
+    has_hardware_kvm || scripts/lab.sh --stop "$lab"
+    printf '%-14s %20s %20s\n' VMM 'private dirty (MiB)' 'beyond guest (MiB)'
+    for name in kvmsharp qemu_microvm qemu_pc; do
+        [ -s "$results/$name.dirty" ] || die "memory: no round of $name counted"
+        median <"$results/$name.dirty" | awk '{ printf "%.1f", $1 / 1024 }' >"$results/$name.d"
+        median <"$results/$name.resident" | awk '{ printf "%.1f", $1 / 1024 }' >"$results/$name.r"
+        printf '%-14s %20s %20s\n' "$name" "$(cat "$results/$name.d")" "$(cat "$results/$name.r")"
+    done
+    echo "figure memory.private_dirty $(cat "$results/kvmsharp.d") MiB"
+    echo "figure memory.beyond_guest $(cat "$results/kvmsharp.r") MiB"
+    echo "figure memory.private_dirty.qemu_pc $(cat "$results/qemu_pc.d") MiB"
+    echo "figure memory.beyond_guest.qemu_pc $(cat "$results/qemu_pc.r") MiB"
+    rm -rf "$results"
+}
+
+# From exec to the guest's first user-space line, beside QEMU's pc, q35 and microvm, and the exits until then: boot.user_line.ratio,
+# boot.exits. The guest powers off right after that line.
+bench_boot() {
+    local lab=boot-$$ lab_options=() in_lab=(scripts/lab.sh) results
+    results=$(mktemp)
+    if ! has_hardware_kvm; then
+        scripts/lab.sh --keep "$lab" --owner $$
+        lab_options=(--in "$lab")
+        in_lab+=(--in "$lab")
+    fi
+    # shellcheck disable=SC2016 # expanded where the guest runs
+    scripts/bench-first-line.sh --runs "$rounds" ${lab_options[@]+"${lab_options[@]}"} --qemu kvmsharp \
+        'exec $KVMSHARP run --kernel $KERNEL --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' >"$results"
+    cat "$results"
+    awk '/user_line.qemu/ { if (!best || $3 < best) best = $3 } /user_line.kvmsharp/ { ours = $3 }
+        END { if (!best || !ours) exit 1; printf "figure boot.user_line.ratio %.2f x\n", ours / best }' "$results" || die "boot: a side of the ratio is missing"
+    kvmsharp_command 'console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff'
+    "${in_lab[@]}" --timeout 120 -- "${command[@]}" --stats </dev/null >/dev/null 2>"$results"
+    cat "$results"
+    awk '$1 == "exits" && $2 == "total" { print "figure boot.exits", $3, "exits" }' "$results"
+    has_hardware_kvm || scripts/lab.sh --stop "$lab"
+    rm -f "$results"
+}
+
 for g in "$@"; do
-    case " ${groups[*]} " in *" $g "*) ;; *) say "no group '$g'; there are: ${groups[*]}"; exit 2 ;; esac
+    case " ${groups[*]} " in *" $g "*) ;; *) die_status=2 die "no group '$g'; there are: ${groups[*]}" ;; esac
 done
 [ $# -gt 0 ] || set -- "${groups[@]}"
+prepare
 for g in "$@"; do
     say "$g ..."
     "bench_$g"
