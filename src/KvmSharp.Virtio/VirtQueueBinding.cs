@@ -1,0 +1,23 @@
+using System.Diagnostics.CodeAnalysis;
+using KvmSharp.Core;
+using KvmSharp.Virtio.Queues;
+
+namespace KvmSharp.Virtio;
+
+/// <summary>All that serving one virtqueue takes, in this process (see <see cref="TryOpen"/>) or in another.</summary>
+/// <param name="Index">Virtqueue number.</param>
+/// <param name="Config">A copy: the driver cannot change it any more.</param>
+/// <param name="Kick">Signalled when the driver notifies, and once at the start. Stays owned by the transport and outlives the queue's run.</param>
+/// <param name="State">Cursors to go on from.</param>
+/// <param name="Context">The active device's.</param>
+public sealed record VirtQueueBinding(int Index, VirtQueueConfig Config, EventFd Kick, VirtQueueState State, VirtioContext Context)
+{
+    /// <summary>Opens the queue for service in this process. On a fault reports it and returns false: the queue does not run.</summary>
+    public bool TryOpen([NotNullWhen(true)] out VirtQueue? queue)
+    {
+        VirtQueueFault fault = VirtQueue.Open(Config, Context.Memory, Context.Features, State, out queue);
+        if (fault != VirtQueueFault.None)
+            Context.NeedsReset($"queue {Index}: {fault}");
+        return queue is not null;
+    }
+}
