@@ -1,0 +1,52 @@
+using KvmSharp.Abi.Virtio;
+using KvmSharp.Core.Events;
+using KvmSharp.Virtio.Queues;
+
+namespace KvmSharp.Virtio.Devices.Rng;
+
+/// <summary>The entropy device (virtio 1.2 §5.4): one queue of buffers to fill, no configuration.</summary>
+public sealed class VirtioRng(EventLoop loop, VirtioRngOptions? options = null) : IVirtioDevice
+{
+    private const ushort QueueSize = 64;
+
+    private readonly VirtioRngOptions _options = options ?? new VirtioRngOptions();
+    private RngWorker? _worker;
+
+    public VirtioIdentity Identity { get; } = new()
+    {
+        Name = options?.Name ?? "virtio-rng",
+        DeviceId = VirtioIds.VIRTIO_ID_RNG,
+        QueueSizes = [QueueSize],
+        SegmentLimit = QueueSize,
+    };
+
+    public void ReadConfig(uint offset, Span<byte> data) => data.Clear();
+
+    public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
+    {
+    }
+
+    public void Activate(VirtioContext context)
+    {
+    }
+
+    public void StartQueue(int index, VirtQueueBinding binding)
+    {
+        if (_worker is null && binding.TryOpen(out VirtQueue? queue))
+            _worker = new RngWorker(loop, _options, binding, queue);
+    }
+
+    public VirtQueueState? StopQueue(int index)
+    {
+        if (_worker is not { } worker)
+            return null;
+        _worker = null;
+        VirtQueueState state = worker.Stop();
+        worker.Dispose();
+        return state;
+    }
+
+    public void Reset() => StopQueue(0);
+
+    public void Dispose() => Reset();
+}
