@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/epoll.h>
@@ -41,6 +40,9 @@
 #include <sys/wait.h>
 
 #include <netinet/in.h>
+
+/* The kernel's struct termios, for TCGETS and TCSETS; libc's own is another. */
+#include <asm/termbits.h>
 
 #include <linux/falloc.h>
 #include <linux/fs.h>
