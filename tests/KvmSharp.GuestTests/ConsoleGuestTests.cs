@@ -9,6 +9,7 @@ public sealed class ConsoleGuestTests(GuestHost host)
     // Runs beside the monitor, in the lab when there is one: that is where the pseudo-terminal exists.
     private const string TalkThroughPty = """
         set -u
+        trap '' HUP # a session leader gets the terminal it opens as its own, and this when the monitor closes it
         log=$(mktemp)
         "$@" >"$log" 2>&1 </dev/null &
         monitor=$!

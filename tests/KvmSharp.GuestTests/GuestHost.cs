@@ -18,7 +18,8 @@ public sealed class GuestHost : IDisposable
         string results = Path.Combine(RepositoryPaths.Root, "artifacts", "test-results");
         Directory.CreateDirectory(results);
         _log = Path.Combine(results, "lab.log");
-        Prepare("build.sh");
+        if (RepositoryPaths.OtherProgram is null)
+            Prepare("build.sh");
         Prepare("guest.sh", "all");
         foreach (string series in (string[])["6.1", "6.12"])
         {

@@ -6,8 +6,11 @@ internal static class RepositoryPaths
     /// <summary>The folder of the solution, found upwards from the test assembly.</summary>
     public static string Root { get; } = FindRoot();
 
+    /// <summary>Another program to test with the same options, such as an older build; null: the one built here.</summary>
+    public static string? OtherProgram { get; } = Environment.GetEnvironmentVariable("KVMSHARP_PROGRAM");
+
     /// <summary>The native program under test.</summary>
-    public static string Program => Path.Combine(Root, "artifacts", "kvmsharp");
+    public static string Program => OtherProgram ?? Path.Combine(Root, "artifacts", "kvmsharp");
 
     /// <summary>A script of the scripts folder.</summary>
     public static string Script(string name) => Path.Combine(Root, "scripts", name);
