@@ -71,11 +71,17 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powe
         return new MachineStatistics(byReason, byDevice);
     }
 
-    /// <summary>Stops every vCPU, then releases all parts, last made first.</summary>
-    public void Dispose()
+    /// <summary>Ends every vCPU for good; counters can still be read.</summary>
+    public void Stop()
     {
         foreach (Vcpu vcpu in vcpus)
             vcpu.Stop();
+    }
+
+    /// <summary>Stops, then releases all parts, last made first.</summary>
+    public void Dispose()
+    {
+        Stop();
         DisposeAll(owned);
     }
 

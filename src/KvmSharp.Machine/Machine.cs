@@ -18,6 +18,7 @@ public sealed class Machine : IMachineControl, IDisposable
     // Order: _boardLock before _gate. vCPU threads take only _gate, so the board can be stopped (joined) under _boardLock.
     private readonly Lock _boardLock = new();
     private Board? _board;
+    private MachineStatistics _lastStatistics = MachineStatistics.Empty;
     private bool _running;
     private bool _paused;
 
@@ -53,11 +54,11 @@ public sealed class Machine : IMachineControl, IDisposable
         }
     }
 
-    /// <summary>Exit counters of the present power cycle, by exit reason and by device.</summary>
+    /// <summary>Exit counters of the present power cycle by exit reason and by device; after the end, those of the last one.</summary>
     public MachineStatistics ReadStatistics()
     {
         lock (_boardLock)
-            return _board?.ReadStatistics() ?? MachineStatistics.Empty;
+            return _board?.ReadStatistics() ?? _lastStatistics;
     }
 
     /// <summary>Starts the guest and returns when the machine has come to its end. Called once.</summary>
@@ -193,7 +194,11 @@ public sealed class Machine : IMachineControl, IDisposable
     {
         lock (_boardLock)
         {
-            _board?.Dispose();
+            if (_board is null)
+                return;
+            _board.Stop();
+            _lastStatistics = _board.ReadStatistics();
+            _board.Dispose();
             _board = null;
         }
     }

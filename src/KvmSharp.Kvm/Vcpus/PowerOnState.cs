@@ -15,6 +15,7 @@ internal sealed class PowerOnState
     private kvm_msr_entry[] _msrs = [];
     private uint _mpState;
     private bool _hasLapic;
+    private bool _hasXcrs;
 
     internal static PowerOnState Capture(Vcpu vcpu)
     {
@@ -24,11 +25,13 @@ internal sealed class PowerOnState
             _sregs = vcpu.GetSregs(),
             _events = vcpu.GetEvents(),
             _debugRegs = vcpu.GetDebugRegs(),
-            _xcrs = vcpu.GetXcrs(),
+            _hasXcrs = vcpu.Vm.Check(KvmConstants.KVM_CAP_XCRS) != 0,
             _xsave = vcpu.GetXsave(),
             _msrs = ResetMsrs(vcpu),
             _hasLapic = vcpu.Vm.Options.Irqchip != IrqchipMode.None,
         };
+        if (state._hasXcrs)
+            state._xcrs = vcpu.GetXcrs();
         if (state._hasLapic)
         {
             state._lapic = vcpu.GetLapic();
@@ -46,7 +49,8 @@ internal sealed class PowerOnState
         vcpu.SetGuestDebug(noDebug);
         vcpu.SetSregs(_sregs);
         vcpu.SetRegs(_regs);
-        vcpu.SetXcrs(_xcrs);
+        if (_hasXcrs)
+            vcpu.SetXcrs(_xcrs);
         vcpu.SetXsave(_xsave);
         vcpu.SetDebugRegs(_debugRegs);
 
