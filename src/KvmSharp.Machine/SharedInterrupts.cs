@@ -23,6 +23,8 @@ internal sealed class SharedInterrupts(IInterruptFabric fabric) : IInterruptFabr
 
     public IMsiVector AllocateMsi() => fabric.AllocateMsi();
 
+    public bool SendMsi(ulong address, uint data) => fabric.SendMsi(address, data);
+
     private sealed class Line(IIrqLine output)
     {
         private readonly Lock _lock = new();

@@ -38,6 +38,8 @@ public sealed class SharedInterruptsTests
 
         public IMsiVector AllocateMsi() => throw new NotSupportedException();
 
+        public bool SendMsi(ulong address, uint data) => false;
+
         public void SetLevel(bool asserted) => Levels.Add(asserted);
     }
 }

@@ -8,6 +8,9 @@ public interface IInterruptFabric
 
     /// <summary>Allocates an MSI vector, initially masked and without a message. Dispose returns its GSI.</summary>
     IMsiVector AllocateMsi();
+
+    /// <summary>Injects one message at once, by a system call and without a route of its own. False if the machine did not take it. Any thread.</summary>
+    bool SendMsi(ulong address, uint data);
 }
 
 /// <summary>One message-signalled interrupt: a GSI with an irqfd behind it. Thread-safe.</summary>

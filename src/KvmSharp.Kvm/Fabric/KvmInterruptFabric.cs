@@ -1,3 +1,4 @@
+using KvmSharp.Abi.Kvm;
 using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
 using KvmSharp.Kvm.Irqchip;
@@ -18,4 +19,10 @@ internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, 
     }
 
     public IMsiVector AllocateMsi() => new KvmMsiVector(vm, routing);
+
+    public unsafe bool SendMsi(ulong address, uint data)
+    {
+        kvm_msi message = new() { address_lo = (uint)address, address_hi = (uint)(address >> 32), data = data };
+        return KvmIoctl.Try(vm, KvmConstants.KVM_SIGNAL_MSI, (nint)(&message)) > 0;
+    }
 }

@@ -38,8 +38,8 @@ public sealed class VirtioPciTransport : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(queueCount, MaxQueues);
         VirtioPciConfigWindow window = new();
         _endpoint = new PciEndpoint(identity.Name, Identify(identity), window, express: true);
-        MsixTable msix = new(interrupts, Math.Min(options.Vectors > 0 ? options.Vectors : queueCount + 1, MsixTable.MaxVectors));
-        VirtioPciVectors vectors = new(_endpoint, msix, queueCount);
+        MsixTable msix = new(options.IrqFd ? interrupts : new DirectMsiFabric(interrupts), Math.Min(options.Vectors > 0 ? options.Vectors : queueCount + 1, MsixTable.MaxVectors));
+        VirtioPciVectors vectors = new(_endpoint, msix, queueCount, options.IrqFd);
         VirtioPciDoorbells bells = new(doorbells, NotifyOffset, NotifyMultiplier, queueCount, options.Logger);
         _core = new VirtioTransportCore(device, memory, vectors, bells, options);
 

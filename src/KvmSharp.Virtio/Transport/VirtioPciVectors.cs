@@ -15,6 +15,7 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
 
     private readonly PciEndpoint _function;
     private readonly MsixTable _msix;
+    private readonly bool _irqFd;
     private readonly ushort[] _queues;
 
     // Innermost: keeps the ISR register and the level of the pin together.
@@ -22,10 +23,11 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
     private int _isr;
     private ushort _config = VIRTIO_MSI_NO_VECTOR;
 
-    public VirtioPciVectors(PciEndpoint function, MsixTable msix, int queueCount)
+    public VirtioPciVectors(PciEndpoint function, MsixTable msix, int queueCount, bool irqFd)
     {
         _function = function;
         _msix = msix;
+        _irqFd = irqFd;
         _queues = new ushort[queueCount];
         Array.Fill(_queues, VIRTIO_MSI_NO_VECTOR);
     }
@@ -68,7 +70,7 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
 
     public void SignalConfig() => Signal(Volatile.Read(ref _config), IsrConfig);
 
-    public EventFd? GetQueueEventFd(int queue) => _msix.IsEnabled ? _msix.GetTrigger(GetQueue(queue)) : null;
+    public EventFd? GetQueueEventFd(int queue) => _irqFd && _msix.IsEnabled ? _msix.GetTrigger(GetQueue(queue)) : null;
 
     private void Signal(ushort vector, int isr)
     {

@@ -12,6 +12,9 @@ public sealed record VirtioTransportOptions
     /// <summary>Kicks by ioeventfd. False: every kick is an exit to a vCPU thread, to show what that costs.</summary>
     public bool IoEventFd { get; init; } = true;
 
+    /// <summary>MSI-X interrupts by irqfd. False: every interrupt is a system call that carries the message, to show what that costs.</summary>
+    public bool IrqFd { get; init; } = true;
+
     /// <summary>MSI-X table entries, at most 2048; 0: one per queue and one for the configuration.</summary>
     public int Vectors { get; init; }
 

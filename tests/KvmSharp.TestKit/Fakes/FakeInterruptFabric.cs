@@ -18,6 +18,16 @@ public sealed class FakeInterruptFabric : IInterruptFabric
 
     public IIrqLine GetLine(uint gsi) => Line(gsi);
 
+    /// <summary>Messages that were sent without a vector.</summary>
+    public List<(ulong Address, uint Data)> SentMessages { get; } = [];
+
+    public bool SendMsi(ulong address, uint data)
+    {
+        lock (SentMessages)
+            SentMessages.Add((address, data));
+        return true;
+    }
+
     public IMsiVector AllocateMsi()
     {
         var vector = new FakeMsiVector();

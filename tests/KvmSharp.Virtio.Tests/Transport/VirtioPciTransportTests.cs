@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using KvmSharp.Devices.Pci;
 using KvmSharp.TestKit.Virtio;
+using KvmSharp.Virtio.Transport;
 
 namespace KvmSharp.Virtio.Tests.Transport;
 
@@ -40,6 +41,30 @@ public sealed class VirtioPciTransportTests
         Assert.Equal(1, bed.Interrupts.Vectors[2].Delivered);
         Assert.Equal(0u, bed.Driver.Read(bed.PciDriver.Isr, 1));
         Assert.Same(bed.Interrupts.Vectors[1].Trigger, bed.Recorder.Context.Interrupt.GetQueueEventFd(0));
+    }
+
+    [Fact]
+    public void SignalQueue_IrqFdOff_SendsTheMessageUnlessMasked()
+    {
+        using TransportBed bed = new(pci: true, new VirtioTransportOptions { IrqFd = false });
+        bed.PciDriver.QueueVector = 1;
+        bed.Start();
+        IVirtioInterrupt interrupt = bed.Recorder.Context!.Interrupt;
+        bed.PciDriver.EnableMsix();
+        interrupt.SignalQueue(0);
+        Assert.Equal((0xfee0_0000UL, 0x41u), Assert.Single(bed.Interrupts.SentMessages));
+
+        ulong table = bed.PciDriver.Common + 0x8000;
+        bed.Driver.Write(table + 16 + 12, 1, 4);
+        interrupt.SignalQueue(0);
+        interrupt.SignalQueue(0);
+        Assert.Single(bed.Interrupts.SentMessages);
+        Assert.Equal(2u, bed.Driver.Read(bed.PciDriver.Common + 0x7000, 4));
+        bed.Driver.Write(table + 16 + 12, 0, 4);
+
+        Assert.Equal(2, bed.Interrupts.SentMessages.Count);
+        Assert.Equal(0u, bed.Driver.Read(bed.PciDriver.Common + 0x7000, 4));
+        Assert.Null(interrupt.GetQueueEventFd(0));
     }
 
     [Fact]

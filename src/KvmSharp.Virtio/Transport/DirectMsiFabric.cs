@@ -1,0 +1,13 @@
+using KvmSharp.Core.Fabric;
+
+namespace KvmSharp.Virtio.Transport;
+
+/// <summary>MSI vectors without irqfd: each signal is a system call that carries the message.</summary>
+internal sealed class DirectMsiFabric(IInterruptFabric fabric) : IInterruptFabric
+{
+    public IIrqLine GetLine(uint gsi) => fabric.GetLine(gsi);
+
+    public IMsiVector AllocateMsi() => new DirectMsiVector(fabric);
+
+    public bool SendMsi(ulong address, uint data) => fabric.SendMsi(address, data);
+}
