@@ -33,7 +33,7 @@ public static class MachineConfigValidator
         foreach (char c in name)
         {
             if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.'))
-                throw new ConfigException($"name '{Printable(name)}' may only have letters, digits and -_.");
+                throw new ConfigException($"name '{Printable.Line(name)}' may only have letters, digits and -_.");
         }
 
         if (name[0] is '-' or '.')
@@ -73,13 +73,13 @@ public static class MachineConfigValidator
         }
 
         if (cpus.Vendor is { } vendor && (vendor.Length != 12 || vendor.Any(c => c is < ' ' or > '~')))
-            throw new ConfigException($"cpu vendor '{Printable(vendor)}' must have 12 ASCII characters, as GenuineIntel or AuthenticAMD");
+            throw new ConfigException($"cpu vendor '{Printable.Line(vendor)}' must have 12 ASCII characters, as GenuineIntel or AuthenticAMD");
         if (cpus.PhysBits is < 32 or > 52)
             throw new ConfigException($"cpu phys-bits {cpus.PhysBits} must be between 32 and 52");
         foreach (CpuFeature feature in cpus.Features)
         {
             if (feature.Name.Length == 0 || feature.Name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
-                throw new ConfigException($"cpu feature '{Printable(feature.Name)}' is not a name");
+                throw new ConfigException($"cpu feature '{Printable.Line(feature.Name)}' is not a name");
         }
     }
 
@@ -124,10 +124,7 @@ public static class MachineConfigValidator
         foreach (DeviceConfig device in devices)
         {
             if (device.Id is { } id && !ids.Add(id))
-                throw new ConfigException($"two devices have the id '{Printable(id)}'");
+                throw new ConfigException($"two devices have the id '{Printable.Line(id)}'");
         }
     }
-
-    private static string Printable(string text) =>
-        string.Concat(text.Take(80).Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -1,0 +1,104 @@
+using KvmSharp.Backends;
+using KvmSharp.Backends.Char;
+using KvmSharp.Core.Chars;
+using KvmSharp.Machine;
+using KvmSharp.Machine.Config;
+
+namespace KvmSharp.Cli.Commands;
+
+/// <summary><c>kvmsharp run</c>: boots a machine and stays with it to its end.</summary>
+internal static class RunCommand
+{
+    public static ExitCode Execute(string[] args, CliOutput output)
+    {
+        RunOptions options = RunOptions.Parse(args);
+        MachineConfigValidator.Validate(options.Config);
+        var loggers = new StderrLoggerFactory(options.Config.LogLevel, output);
+        return options.DryRun ? DryRun(options.Config, loggers, output) : Run(options.Config, loggers, output);
+    }
+
+    private static ExitCode Run(MachineConfig config, StderrLoggerFactory loggers, CliOutput output)
+    {
+        using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
+        using var stop = new StopSignals(config.Grace, output);
+        var host = new MachineHost { Loggers = loggers, OpenChar = c => OpenChar(c, stop, output) };
+        MachineExit exit;
+        using (Machine.Machine machine = Machine.Machine.Create(config, host))
+        {
+            stop.Attach(machine);
+            exit = machine.Run();
+            stop.Detach();
+        }
+
+        // The console is restored by now, so that the last words do not end up in a raw terminal.
+        return Report(exit, stop, output);
+    }
+
+    private static ExitCode Report(MachineExit exit, StopSignals stop, CliOutput output)
+    {
+        switch (exit.Kind)
+        {
+            case MachineExitKind.PowerOff or MachineExitKind.Reset:
+                return ExitCode.Success;
+            case MachineExitKind.DebugExit:
+                return (ExitCode)(exit.Status & 0xFF);
+            case MachineExitKind.Stopped:
+                return stop.IsUserQuit ? ExitCode.Success : ExitCode.Stopped;
+            case MachineExitKind.GuestPanic or MachineExitKind.TripleFault:
+                output.Error(exit.Message ?? exit.Kind.ToString());
+                return ExitCode.GuestFailed;
+            default:
+                output.Error(exit.Message ?? "the machine failed");
+                return ExitCode.Internal;
+        }
+    }
+
+    /// <summary>Builds the whole machine on this host, kernel loaded and devices attached, with character devices that touch nothing.</summary>
+    private static ExitCode DryRun(MachineConfig config, StderrLoggerFactory loggers, CliOutput output)
+    {
+        if (config.PidFile is { } pidFile)
+            PidFile.Check(pidFile);
+        foreach (SerialConfig serial in config.Serials)
+            CheckChar(serial.Char);
+        if (config.DebugConsole is { } console)
+            CheckChar(console.Char);
+        // Memory is not touched: a dry run must not take what the host needs for guests that run.
+        MachineConfig probe = config with { Memory = config.Memory with { Preallocate = false, Lock = false } };
+        using (Machine.Machine.Create(probe, new MachineHost { Loggers = loggers, OpenChar = _ => new NullBackend() }))
+        {
+        }
+
+        output.Out(MachineConfigJson.Write(config) + "\n");
+        return ExitCode.Success;
+    }
+
+    private static void CheckChar(CharConfig config)
+    {
+        if (config.Path is not { } path)
+            return;
+        if (Directory.Exists(path))
+            throw new BackendException($"cannot use {path}: it is a directory");
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/";
+        if (!Directory.Exists(folder))
+            throw new BackendException($"cannot use {path}: there is no directory {folder}");
+    }
+
+    private static ICharBackend OpenChar(CharConfig config, StopSignals stop, CliOutput output)
+    {
+        switch (config.Kind)
+        {
+            case CharKind.Stdio:
+                return new StdioBackend(stop.OnConsoleCommand);
+            case CharKind.File:
+                return new FileBackend(config.Path!);
+            case CharKind.Unix:
+                return new UnixSocketBackend(config.Path!);
+            case CharKind.Pty:
+                var pty = new PtyBackend();
+                output.Error($"console on {pty.Path}");
+                return pty;
+            default:
+                return new NullBackend();
+        }
+    }
+}

@@ -1,0 +1,57 @@
+using KvmSharp.Abi;
+using KvmSharp.Backends;
+using KvmSharp.Core;
+using KvmSharp.Kvm;
+using KvmSharp.Machine.Boot;
+using KvmSharp.Machine.Config;
+
+namespace KvmSharp.Cli;
+
+/// <summary>Turns an exception into one line, a hint where one helps, and the exit code.</summary>
+internal static class ErrorReport
+{
+    /// <param name="debug">Show where an internal error came from.</param>
+    public static ExitCode Report(Exception error, CliOutput output, bool debug)
+    {
+        switch (error)
+        {
+            case ConfigException config:
+                output.Error(OneLine(config.Message), config.Hint);
+                return ExitCode.BadUsage;
+            case BootException or BackendException:
+                output.Error(OneLine(error.Message));
+                return ExitCode.BadUsage;
+            case KvmUnsupportedException:
+                output.Error(OneLine(error.Message), "kvmsharp check lists what this host offers");
+                return ExitCode.HostCannot;
+            case LinuxException linux:
+                output.Error(OneLine(linux.Message), Hint(linux));
+                return ExitCode.HostCannot;
+            case OutOfMemoryException:
+                output.Error("out of memory", "give the guest less with --memory");
+                return ExitCode.HostCannot;
+            default:
+                output.Error($"internal error: {OneLine(error.Message)}; run with --log-level debug for more");
+                if (debug)
+                    output.Error(error.ToString());
+                return ExitCode.Internal;
+        }
+    }
+
+    private static string? Hint(LinuxException error)
+    {
+        bool kvm = error.Operation.StartsWith("open ", StringComparison.Ordinal) && error.Operation.Contains("kvm", StringComparison.Ordinal);
+        return error.Errno switch
+        {
+            LibcConstants.ENOENT or LibcConstants.ENODEV or LibcConstants.ENXIO when kvm =>
+                "load the module (modprobe kvm_intel or kvm_amd) or turn virtualization on in the firmware; kvmsharp check says more",
+            LibcConstants.EACCES or LibcConstants.EPERM when kvm => "add yourself to the device's group: sudo usermod -aG kvm $USER, then log in again",
+            LibcConstants.ENOMEM or LibcConstants.ENOSPC or LibcConstants.EFBIG => "give the guest less with --memory, or free memory or huge pages on the host",
+            LibcConstants.EAGAIN or LibcConstants.EPERM when error.Operation.Contains("mlock", StringComparison.Ordinal) => "raise the memlock limit (ulimit -l) or leave lock=on out",
+            LibcConstants.EMFILE => "raise the limit of open files (ulimit -n)",
+            _ => null,
+        };
+    }
+
+    private static string OneLine(string text) => text.ReplaceLineEndings(" ").Trim();
+}

@@ -1,0 +1,108 @@
+using System.Text;
+using KvmSharp.Machine.Config;
+
+namespace KvmSharp.Cli;
+
+/// <summary>The help texts. That of <c>run</c> is made from the option table.</summary>
+internal static class HelpText
+{
+    private const string Overview = """
+        kvmsharp boots Linux guests on KVM.
+
+        Usage: kvmsharp COMMAND [OPTIONS]
+
+        Commands:
+          run          boot a machine and stay with it
+          check        say what this host offers and lacks for running guests
+          version      print the version
+          completion   print a shell completion script: bash, zsh or fish
+
+        Examples:
+          kvmsharp check
+          kvmsharp run --kernel /boot/vmlinuz --initrd initrd.img --append "console=ttyS0" --memory 1G --cpus 2
+          kvmsharp run --config vm.json
+
+        kvmsharp COMMAND --help says more about a command.
+
+        """;
+
+    private const string Check = """
+        Usage: kvmsharp check [--json] [--kvm-device FILE]
+
+        Says what this host offers and lacks for running guests, one line each with the fix.
+        Exit status 0 if a guest can run, 4 otherwise.
+
+        """;
+
+    private const string Completion = """
+        Usage: kvmsharp completion bash|zsh|fish
+
+        Examples:
+          source <(kvmsharp completion bash)
+          kvmsharp completion fish > ~/.config/fish/completions/kvmsharp.fish
+
+        """;
+
+    private const string RunTail = """
+
+        Other:
+          --config FILE            read the machine from a JSON file; options given here replace its settings
+          --dry-run                check everything that can be checked without running, print the machine as JSON
+          --help                   this text
+
+        Examples:
+          kvmsharp run --kernel vmlinuz --initrd initrd.img --append "console=ttyS0" --memory 1G --cpus 4,threads=2
+          kvmsharp run --kernel test.elf --serial file:out.txt --debug-exit --no-reboot
+          kvmsharp run --kernel vmlinuz --cpu max,-avx512f --irqchip split --serial unix:/run/vm.sock
+          kvmsharp run --kernel vmlinuz --memory 2G,hugepages=on --dry-run > vm.json && kvmsharp run --config vm.json
+
+        On a terminal: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h shows the keys, Ctrl-A Ctrl-A sends Ctrl-A.
+
+        Exit status: 0 guest powered off (or reset with --no-reboot), 2 bad usage, 4 this host cannot, 6 guest panic or triple fault,
+        8 internal error, 10 stopped by a signal, odd: the guest's debug-exit (value << 1 | 1).
+
+        """;
+
+    public static ExitCode Print(string[] topic, CliOutput output)
+    {
+        switch (topic.Length == 0 ? "" : topic[0])
+        {
+            case "":
+                output.Out(Overview);
+                return ExitCode.Success;
+            case "run":
+                output.Out(Run());
+                return ExitCode.Success;
+            case "check":
+                output.Out(Check);
+                return ExitCode.Success;
+            case "completion":
+                output.Out(Completion);
+                return ExitCode.Success;
+            case "version":
+                output.Out("Usage: kvmsharp version\n");
+                return ExitCode.Success;
+            default:
+                throw new ConfigException($"no help for '{Printable.Line(topic[0])}'", "kvmsharp --help lists the commands");
+        }
+    }
+
+    private static string Run()
+    {
+        const int column = 27;
+        var text = new StringBuilder("Usage: kvmsharp run --kernel FILE [OPTIONS]\n\nBoots a machine and stays with it until the guest powers off.\n");
+        string group = "";
+        foreach (MachineOption option in MachineOptions.All)
+        {
+            if (option.Group != group)
+                text.Append($"\n{group = option.Group}:\n");
+            string separator = option.Arity == OptionArity.Optional ? "=" : " ";
+            string value = option.ValueName.Length == 0 ? "" : option.Arity == OptionArity.Optional ? $"[{separator}{option.ValueName.TrimStart('[').TrimEnd(']')}]" : separator + option.ValueName;
+            string left = $"  --{option.Name}{value}";
+            text.Append(left.Length < column - 1 ? left.PadRight(column) : left + "\n" + new string(' ', column));
+            text.Append(option.Help).Append(option.Arity == OptionArity.Repeatable ? " (repeatable)\n" : "\n");
+        }
+
+        return text.Append(RunTail).ToString();
+    }
+}

@@ -1,0 +1,132 @@
+using System.Runtime.InteropServices;
+using KvmSharp.Backends.Char;
+
+namespace KvmSharp.Cli;
+
+/// <summary>
+/// Turns signals and console keys into requests to the machine. SIGTERM and SIGINT press the power button and, when the grace period is
+/// over, stop the guest; a second one stops it at once, as SIGHUP and <c>Ctrl-A x</c> do.
+/// </summary>
+internal sealed class StopSignals : IDisposable
+{
+    private readonly TimeSpan _grace;
+    private readonly CliOutput _output;
+    private readonly PosixSignalRegistration[] _registrations;
+    private readonly object _gate = new();
+    private Machine.Machine? _machine;
+    private int _asked;
+    private bool _stopNow;
+    private bool _ended;
+
+    public StopSignals(TimeSpan grace, CliOutput output)
+    {
+        _grace = grace;
+        _output = output;
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnAsk),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnAsk),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
+        ];
+    }
+
+    /// <summary>The user ended the machine from the console.</summary>
+    public bool IsUserQuit { get; private set; }
+
+    /// <summary>The machine that requests go to from now on; what was asked before is passed on.</summary>
+    public void Attach(Machine.Machine machine)
+    {
+        lock (_gate)
+        {
+            _machine = machine;
+            // A guest that has not run cannot power off, so an early request is a stop.
+            if (_stopNow || _asked > 0)
+                machine.RequestStop();
+        }
+    }
+
+    /// <summary>The machine has ended; nothing more is asked of it.</summary>
+    public void Detach()
+    {
+        lock (_gate)
+        {
+            _machine = null;
+            _ended = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    public void OnConsoleCommand(ConsoleCommand command)
+    {
+        if (command == ConsoleCommand.PowerButton)
+        {
+            // Not on the console's thread: the button waits for the machine's lock, and the console must go on.
+            StartThread("power-button", () => _machine?.PressPowerButton());
+            return;
+        }
+
+        IsUserQuit = true;
+        StopNow();
+    }
+
+    public void Dispose()
+    {
+        Detach();
+        foreach (PosixSignalRegistration registration in _registrations)
+            registration.Dispose();
+    }
+
+    private void OnHangup(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        StopNow();
+    }
+
+    private void OnAsk(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        bool first;
+        lock (_gate)
+            first = _asked++ == 0;
+        if (!first)
+        {
+            StopNow();
+            return;
+        }
+
+        StartThread("grace", AskAndWait);
+    }
+
+    private void AskAndWait()
+    {
+        Machine.Machine? machine;
+        lock (_gate)
+            machine = _machine;
+        if (machine is null)
+            return;
+        machine.PressPowerButton();
+        lock (_gate)
+        {
+            long end = Environment.TickCount64 + (long)_grace.TotalMilliseconds;
+            for (long left = end - Environment.TickCount64; !_ended && !_stopNow && left > 0; left = end - Environment.TickCount64)
+                Monitor.Wait(_gate, (int)Math.Min(left, int.MaxValue));
+            if (_ended || _stopNow)
+                return;
+        }
+
+        _output.Error($"the guest did not power off within {_grace.TotalSeconds:0.###} s, stopping it");
+        StopNow();
+    }
+
+    private void StopNow()
+    {
+        lock (_gate)
+        {
+            _stopNow = true;
+            _machine?.RequestStop();
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private static void StartThread(string name, ThreadStart body) => new Thread(body, 256 * 1024) { Name = name, IsBackground = true }.Start();
+}
