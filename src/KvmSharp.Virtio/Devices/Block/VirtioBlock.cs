@@ -80,7 +80,7 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
 
     public void StartQueue(int index, VirtQueueBinding binding)
     {
-        if (!binding.TryOpen(out VirtQueue? queue))
+        if (_workers[index] is not null || !binding.TryOpen(out VirtQueue? queue))
             return;
         try
         {
