@@ -29,9 +29,11 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powe
         }
     }
 
-    /// <summary>Lets the vCPUs into the guest for the first time.</summary>
+    /// <summary>Lets the vCPUs into the guest for the first time. Nothing if a resume has done it already.</summary>
     public void Start()
     {
+        if (_started)
+            return;
         _started = true;
         foreach (Vcpu vcpu in vcpus)
             vcpu.Start();
@@ -39,8 +41,7 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powe
 
     public void Resume()
     {
-        if (!_started)
-            Start();
+        Start();
         foreach (Vcpu vcpu in vcpus)
             vcpu.Resume();
     }
