@@ -8,15 +8,31 @@ namespace KvmSharp.Machine;
 /// </summary>
 internal sealed class CharPort(ICharBackend backend) : ICharFrontend, IDisposable
 {
+    // Held while the device takes input, so that one that was disconnected is not entered any more. Outside the device's own locks;
+    // the backend is never called under it.
+    private readonly Lock _gate = new();
     private ICharFrontend? _device;
     private bool _started;
 
     /// <summary>Room at the device now attached; none while there is no device.</summary>
-    public int Capacity => Volatile.Read(ref _device)?.Capacity ?? 0;
+    public int Capacity
+    {
+        get
+        {
+            lock (_gate)
+                return _device?.Capacity ?? 0;
+        }
+    }
 
-    public void Receive(ReadOnlySpan<byte> data) => Volatile.Read(ref _device)?.Receive(data);
+    public void Receive(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+            _device?.Receive(data);
+    }
 
-    /// <summary>A backend for one device's lifetime. Control thread only.</summary>
+    /// <summary>
+    /// A backend for one device's lifetime. Dispose it before the device: no input reaches the device afterwards. Control thread only.
+    /// </summary>
     public ICharBackend Connect() => new Connection(this);
 
     public void Dispose() => backend.Dispose();
@@ -29,14 +45,15 @@ internal sealed class CharPort(ICharBackend backend) : ICharFrontend, IDisposabl
 
         public void OnFrontendReady() => port.Backend.OnFrontendReady();
 
-        public void Dispose() => Volatile.Write(ref port._device, null);
+        public void Dispose() => port.Detach();
     }
 
     private ICharBackend Backend => backend;
 
     private void Attach(ICharFrontend device)
     {
-        Volatile.Write(ref _device, device);
+        lock (_gate)
+            _device = device;
         if (_started)
         {
             backend.OnFrontendReady();
@@ -45,5 +62,11 @@ internal sealed class CharPort(ICharBackend backend) : ICharFrontend, IDisposabl
 
         _started = true;
         backend.Start(this);
+    }
+
+    private void Detach()
+    {
+        lock (_gate)
+            _device = null;
     }
 }

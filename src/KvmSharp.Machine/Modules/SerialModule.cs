@@ -1,3 +1,4 @@
+using KvmSharp.Core.Chars;
 using KvmSharp.Devices.Chipset;
 using KvmSharp.Machine.Config;
 
@@ -13,8 +14,10 @@ internal static class SerialModule
             if (serial.Char.Kind == CharKind.None)
                 continue;
             string name = $"com{serial.Index + 1}";
-            var uart = new Serial16550(board.Chars.Connect(name, serial.Char), board.Interrupts.GetLine(MachineLayout.SerialGsis[serial.Index]));
+            ICharBackend connection = board.Chars.Connect(name, serial.Char);
+            var uart = new Serial16550(connection, board.Interrupts.GetLine(MachineLayout.SerialGsis[serial.Index]));
             board.Own(uart);
+            board.Own(connection);
             board.Own(board.Pio.Register(MachineLayout.SerialPorts[serial.Index], Serial16550.PortCount, uart, name));
             board.Acpi = board.Acpi with { SerialPorts = [.. board.Acpi.SerialPorts, serial.Index] };
         }

@@ -56,6 +56,20 @@ public sealed class BareSerialTests : BareFixture
     }
 
     [Fact]
+    public void Com1_HostInputAfterTheEnd_HasNowhereToGo()
+    {
+        MachineConfig config = Config(a =>
+        {
+            a.Out8(Com1 + 1, 1); // input would raise an interrupt of a VM that is gone
+            a.Exit(0);
+        }) with { Serials = [new SerialConfig(0, Char("com1"))] };
+        using Machine machine = Create(config);
+        Finish(machine, Start(machine));
+
+        Assert.Equal(0, Backend("com1").Feed("late"u8));
+    }
+
+    [Fact]
     public void Com1_Loopback_GuestReadsItsOwnBytesAndHostSeesNone()
     {
         MachineConfig config = Config(a =>
