@@ -99,10 +99,12 @@ internal sealed unsafe class BootFile : IDisposable
 
     /// <summary>
     /// File to memfd inside the kernel: it allocates the pages of guest RAM without a page fault for each, which takes about half the
-    /// time of reading into the mapping. What it cannot do (huge pages, odd file systems) is left to read. Returns the bytes sent.
+    /// time of reading into the mapping. What it cannot do (mergeable memory, huge pages, odd file systems) is left to read. Returns the bytes sent.
     /// </summary>
     private ulong SendToGuest(GuestMemory memory, ulong address, ulong offset, ulong length)
     {
+        if (!memory.IsShared)
+            return 0;
         foreach (ref readonly GuestMemoryRegion region in memory.Regions)
         {
             if (address - region.Start.Value >= region.SizeBytes)
