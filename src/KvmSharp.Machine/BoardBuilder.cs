@@ -49,14 +49,24 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
 
     private CpuidBuilder MakeCpuid(KvmSystem system)
     {
-        var cpuid = new CpuidBuilder(system, new CpuidOptions
+        var options = new CpuidOptions
         {
             Max = config.Cpus.Model == CpuModel.Max,
             Features = [.. config.Cpus.Features.Select(f => (f.Name, f.Enabled))],
             Vendor = config.Cpus.Vendor,
             PhysBits = config.Cpus.PhysBits,
             Topology = _topology,
-        });
+        };
+        CpuidBuilder cpuid;
+        try
+        {
+            cpuid = new CpuidBuilder(system, options);
+        }
+        catch (ArgumentException e)
+        {
+            throw new ConfigException(e.Message);
+        }
+
         if (cpuid.Warnings.Count > 0)
         {
             ILogger log = loggers.CreateLogger("cpu");

@@ -1,3 +1,4 @@
+using KvmSharp.Core.Buses;
 using KvmSharp.Core.Fabric;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
@@ -55,6 +56,20 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
     {
         owned.Push(part);
         return part;
+    }
+
+    /// <summary>Claims ports the user chose. Throws <see cref="ConfigException"/> when they are taken or leave the port space.</summary>
+    public void Claim(ushort port, int count, IPioDevice device, string name)
+    {
+        IDisposable? registration = Pio.TryRegister(port, count, device, name, out string? owner);
+        if (registration is null)
+        {
+            string range = count == 1 ? $"port 0x{port:x}" : $"ports 0x{port:x} to 0x{port + count - 1:x}";
+            throw new ConfigException(
+                owner is null ? $"{name}: {range} would leave the port space" : $"{name}: {range} would overlap {owner}", "choose another port");
+        }
+
+        Own(registration);
     }
 
     /// <summary>Adds a device that describes itself in the DSDT.</summary>

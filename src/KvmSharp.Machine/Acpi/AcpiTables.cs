@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using KvmSharp.Core.Memory;
+using KvmSharp.Machine.Boot;
 
 namespace KvmSharp.Machine.Acpi;
 
@@ -51,7 +52,7 @@ public sealed class AcpiTables
         byte[] image = [.. tables._image];
         ulong room = MachineLayout.AcpiEnd - MachineLayout.AcpiStart;
         if ((ulong)image.Length > room)
-            throw new InvalidOperationException($"the ACPI tables take {image.Length} bytes but only {room} are reserved; use fewer CPUs or devices");
+            throw new BootException($"the ACPI tables take {image.Length} bytes but only {room} are reserved; use fewer CPUs or devices");
         WriteRsdp(image, xsdtAddress);
         tables.Image = image;
         return tables;
@@ -61,7 +62,7 @@ public sealed class AcpiTables
     public void WriteTo(GuestMemory memory)
     {
         if (!memory.TryWrite(new(MachineLayout.AcpiStart), Image.Span))
-            throw new InvalidOperationException("guest memory ends below 1 MiB, where the ACPI tables go; give the guest more memory");
+            throw new BootException("guest memory ends below 1 MiB, where the ACPI tables go; give the guest more memory");
     }
 
     private uint Place(string signature, byte[] table, int alignment)

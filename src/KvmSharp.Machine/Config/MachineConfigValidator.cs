@@ -18,6 +18,8 @@ public static class MachineConfigValidator
         ValidateName(config.Name);
         if (string.IsNullOrEmpty(config.Boot.KernelPath))
             throw new ConfigException("no kernel given", "say which one to boot: --kernel /boot/vmlinuz");
+        if (config.KvmDevice.Length == 0 || config.KvmDevice.Contains('\0', StringComparison.Ordinal))
+            throw new ConfigException("the path of the KVM device is empty or holds a NUL", "it is /dev/kvm on most hosts");
         ValidateMemory(config.Memory);
         ValidateCpus(config.Cpus);
         ValidateChars(config);
@@ -53,6 +55,8 @@ public static class MachineConfigValidator
             throw new ConfigException($"memory of {size} bytes is not a multiple of 4K");
         if (memory.HugePages && size % HugePageBytes != 0)
             throw new ConfigException($"memory of {SizeText.Format(size)} is not a multiple of 2M, which huge pages need");
+        if (memory is { HugePages: true, Mergeable: true })
+            throw new ConfigException("huge pages cannot be merged", "choose one of the two");
         if (memory.NumaNode is < 0 or > 1023)
             throw new ConfigException($"memory numa-node {memory.NumaNode} is not a node number (0 to 1023)");
     }

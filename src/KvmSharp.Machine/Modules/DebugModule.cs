@@ -1,3 +1,4 @@
+using KvmSharp.Core.Chars;
 using KvmSharp.Devices.Chipset;
 using KvmSharp.Machine.Config;
 
@@ -9,11 +10,12 @@ internal static class DebugModule
     public static void Attach(BoardContext board)
     {
         if (board.Config.DebugExitPort is { } exitPort)
-            board.Own(board.Pio.Register(exitPort, DebugExit.PortCount, new DebugExit(board.Control), "debug-exit"));
+            board.Claim(exitPort, DebugExit.PortCount, new DebugExit(board.Control), "debug-exit");
         if (board.Config.DebugConsole is { Char.Kind: not CharKind.None } console)
         {
-            var device = new DebugConsole(board.Chars.Connect("debug-console", console.Char));
-            board.Own(board.Pio.Register(console.Port, 1, device, "debug-console"));
+            ICharBackend connection = board.Own(board.Chars.Connect("debug-console", console.Char));
+            var device = new DebugConsole(connection);
+            board.Claim(console.Port, 1, device, "debug-console");
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using KvmSharp.Machine.Boot;
 using KvmSharp.Machine.Acpi;
 
 namespace KvmSharp.Machine.Tests.Acpi;
@@ -100,7 +101,7 @@ public sealed class AcpiTablesTests
     [Fact]
     public void Build_TooManyCpus_SaysSo()
     {
-        InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => AcpiTables.Build(Config(4096)));
+        BootException e = Assert.Throws<BootException>(() => AcpiTables.Build(Config(4096)));
         Assert.Contains("fewer CPUs", e.Message, StringComparison.Ordinal);
     }
 
