@@ -24,6 +24,9 @@ internal static class ErrorReport
             case KvmUnsupportedException:
                 output.Error(OneLine(error.Message), "kvmsharp check lists what this host offers");
                 return ExitCode.HostCannot;
+            case KvmDeviceException device:
+                output.Error(OneLine(device.Message), device.Hint);
+                return ExitCode.HostCannot;
             case LinuxException linux:
                 output.Error(OneLine(linux.Message), Hint(linux));
                 return ExitCode.HostCannot;
@@ -38,20 +41,15 @@ internal static class ErrorReport
         }
     }
 
-    private static string? Hint(LinuxException error)
+    // An error that already says what to do needs no second advice.
+    private static string? Hint(LinuxException error) => error.Errno switch
     {
-        bool kvm = error.Operation.StartsWith("open ", StringComparison.Ordinal) && error.Operation.Contains("kvm", StringComparison.Ordinal);
-        return error.Errno switch
-        {
-            LibcConstants.ENOENT or LibcConstants.ENODEV or LibcConstants.ENXIO when kvm =>
-                "load the module (modprobe kvm_intel or kvm_amd) or turn virtualization on in the firmware; kvmsharp check says more",
-            LibcConstants.EACCES or LibcConstants.EPERM when kvm => "add yourself to the device's group: sudo usermod -aG kvm $USER, then log in again",
-            LibcConstants.ENOMEM or LibcConstants.ENOSPC or LibcConstants.EFBIG => "give the guest less with --memory, or free memory or huge pages on the host",
-            LibcConstants.EAGAIN or LibcConstants.EPERM when error.Operation.Contains("mlock", StringComparison.Ordinal) => "raise the memlock limit (ulimit -l) or leave lock=on out",
-            LibcConstants.EMFILE => "raise the limit of open files (ulimit -n)",
-            _ => null,
-        };
-    }
+        _ when error.Message.Contains("; ", StringComparison.Ordinal) => null,
+        LibcConstants.ENOMEM or LibcConstants.ENOSPC or LibcConstants.EFBIG => "give the guest less with --memory, or free memory or huge pages on the host",
+        LibcConstants.EAGAIN or LibcConstants.EPERM when error.Operation.Contains("mlock", StringComparison.Ordinal) => "raise the memlock limit (ulimit -l) or leave lock=on out",
+        LibcConstants.EMFILE => "raise the limit of open files (ulimit -n)",
+        _ => null,
+    };
 
     private static string OneLine(string text) => text.ReplaceLineEndings(" ").Trim();
 }

@@ -8,10 +8,10 @@ internal enum ExitCode
     /// <summary>The guest powered off, or reset under --no-reboot; the user quit; or the command did what it should.</summary>
     Success = 0,
 
-    /// <summary>The command line, the configuration, or a file they name is wrong.</summary>
+    /// <summary>The command line, the configuration, or a file they name is wrong, or asks for more than KVM allows.</summary>
     BadUsage = 2,
 
-    /// <summary>This host cannot do it: no KVM, no permission, not enough memory, too many vCPUs.</summary>
+    /// <summary>This host cannot do it: no KVM, no permission, a missing capability, not enough memory.</summary>
     HostCannot = 4,
 
     /// <summary>The guest panicked, or hit a triple fault under --no-reboot.</summary>

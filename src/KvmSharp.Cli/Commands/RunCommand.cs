@@ -1,5 +1,6 @@
 using KvmSharp.Backends;
 using KvmSharp.Backends.Char;
+using KvmSharp.Core;
 using KvmSharp.Core.Chars;
 using KvmSharp.Machine;
 using KvmSharp.Machine.Config;
@@ -23,7 +24,7 @@ internal static class RunCommand
         using var stop = new StopSignals(config.Grace, output);
         var host = new MachineHost { Loggers = loggers, OpenChar = c => OpenChar(c, stop, output) };
         MachineExit exit;
-        using (Machine.Machine machine = Machine.Machine.Create(config, host))
+        using (Machine.Machine machine = Create(config, host))
         {
             stop.Attach(machine);
             exit = machine.Run();
@@ -32,6 +33,18 @@ internal static class RunCommand
 
         // The console is restored by now, so that the last words do not end up in a raw terminal.
         return Report(exit, stop, output);
+    }
+
+    private static Machine.Machine Create(MachineConfig config, MachineHost host)
+    {
+        try
+        {
+            return Machine.Machine.Create(config, host);
+        }
+        catch (LinuxException e) when (e.Operation == $"open {config.KvmDevice}")
+        {
+            throw new KvmDeviceException(config.KvmDevice, e);
+        }
     }
 
     private static ExitCode Report(MachineExit exit, StopSignals stop, CliOutput output)
@@ -64,7 +77,7 @@ internal static class RunCommand
             CheckChar(console.Char);
         // Memory is not touched: a dry run must not take what the host needs for guests that run.
         MachineConfig probe = config with { Memory = config.Memory with { Preallocate = false, Lock = false } };
-        using (Machine.Machine.Create(probe, new MachineHost { Loggers = loggers, OpenChar = _ => new NullBackend() }))
+        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = _ => new NullBackend() }))
         {
         }
 

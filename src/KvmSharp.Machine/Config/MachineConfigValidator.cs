@@ -7,7 +7,7 @@ public static class MachineConfigValidator
     public const int MaxCpus = 4096;
 
     public const ulong MinMemoryBytes = 1UL << 20;
-    public const ulong MaxMemoryBytes = 16UL << 40;
+    public const ulong MaxMemoryBytes = 4UL << 40;
     public const int MaxSerials = 4;
     private const ulong PageBytes = 4096;
     private const ulong HugePageBytes = 2UL << 20;
