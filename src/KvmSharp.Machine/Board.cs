@@ -2,6 +2,7 @@ using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Chipset;
 using KvmSharp.Kvm.Vcpus;
 using KvmSharp.Machine.Config;
+using KvmSharp.Virtio.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Machine;
@@ -10,7 +11,7 @@ namespace KvmSharp.Machine;
 /// A machine for one power cycle: memory, VM, vCPUs, buses and devices, built as the configuration says and thrown away at reset,
 /// so that nothing survives a reset by accident. Used under the machine's board lock only.
 /// </summary>
-internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powerManagement, DeviceExitCounters counters) : IDisposable
+internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, IReadOnlyList<IVirtioTransport> transports, AcpiPm? powerManagement, DeviceExitCounters counters) : IDisposable
 {
     private bool _started;
 
@@ -41,6 +42,8 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powe
 
     public void Resume()
     {
+        foreach (IVirtioTransport transport in transports)
+            transport.Resume();
         Start();
         foreach (Vcpu vcpu in vcpus)
             vcpu.Resume();
@@ -50,6 +53,8 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, AcpiPm? powe
     {
         foreach (Vcpu vcpu in vcpus)
             vcpu.Pause();
+        foreach (IVirtioTransport transport in transports)
+            transport.Pause();
     }
 
     public void PressPowerButton() => powerManagement?.PressPowerButton();

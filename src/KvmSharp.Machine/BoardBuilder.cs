@@ -44,7 +44,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
 
         BootEntry entry = LoadGuest(context);
         Vcpu[] vcpus = MakeVcpus(vm, cpuid, entry, new BusExitHandler(context.Pio, context.Mmio, counters));
-        return new Board(owned, vcpus, context.PowerManagement, counters);
+        return new Board(owned, vcpus, context.Virtio.Transports, context.PowerManagement, counters);
     }
 
     private CpuidBuilder MakeCpuid(KvmSystem system)
@@ -112,6 +112,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Pio = new PioBus(counters, busLog),
             Mmio = new MmioBus(counters, busLog),
             Control = machine,
+            Fail = machine.Fail,
             Chars = chars,
             Loggers = loggers,
             Acpi = new AcpiConfig { ApicIds = apicIds, HasPic = config.Irqchip == Config.IrqchipMode.Kernel, SerialPorts = [] },

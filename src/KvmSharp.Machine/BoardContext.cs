@@ -7,6 +7,7 @@ using KvmSharp.Devices.Pci;
 using KvmSharp.Devices.Test;
 using KvmSharp.Machine.Acpi;
 using KvmSharp.Machine.Config;
+using KvmSharp.Machine.Modules;
 using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Machine;
@@ -18,6 +19,8 @@ namespace KvmSharp.Machine;
 /// <param name="owned">The board disposes what is on it when the power cycle ends, last attached first.</param>
 internal sealed class BoardContext(Stack<IDisposable> owned)
 {
+    private VirtioModule? _virtio;
+
     public required MachineConfig Config { get; init; }
 
     public required GuestMemory Memory { get; init; }
@@ -49,6 +52,12 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
 
     /// <summary>What the firmware tables will say; modules add what they attached.</summary>
     public required AcpiConfig Acpi { get; set; }
+
+    /// <summary>Ends the machine because the program itself cannot go on. Any thread; returns at once.</summary>
+    public required Action<string> Fail { get; init; }
+
+    /// <summary>Where virtio devices go and what they run on.</summary>
+    public VirtioModule Virtio => _virtio ??= new VirtioModule(this);
 
     /// <summary>Makes the board the owner of a part.</summary>
     public T Own<T>(T part)

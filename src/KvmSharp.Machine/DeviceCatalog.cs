@@ -29,6 +29,9 @@ internal static class DeviceCatalog
     {
         switch (device)
         {
+            case RngConfig rng:
+                RngModule.Attach(board, rng);
+                break;
             default:
                 throw new UnreachableException($"no module for {device.GetType().Name} on board {board.Config.Name}");
         }

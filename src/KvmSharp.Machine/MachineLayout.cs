@@ -21,6 +21,12 @@ public static class MachineLayout
     public const ulong IdentityMapAddress = 0xFFFB_C000;
     public const ulong TssAddress = 0xFFFB_D000;
 
+    /// <summary>Registers of virtio-mmio devices on a machine without PCI, a page each, and the inputs they share in turn.</summary>
+    public const ulong VirtioMmioStart = 0xFEB0_0000;
+    public const int VirtioMmioCount = 32;
+    public const uint VirtioMmioFirstGsi = 16;
+    public const int VirtioMmioGsiCount = 8;
+
     /// <summary>The optional test device's memory-like MMIO.</summary>
     public const ulong TestDeviceMmioStart = 0xFF00_0000;
     public const ulong TestDeviceMmioLength = 0x1_0000;

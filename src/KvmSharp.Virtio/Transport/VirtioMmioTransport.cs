@@ -15,7 +15,7 @@ namespace KvmSharp.Virtio.Transport;
 /// <see cref="Address"/>; whoever writes the ACPI tables announces it as LNRO0005 with that range and <see cref="Gsi"/>.
 /// Owns the device.
 /// </summary>
-public sealed class VirtioMmioTransport : IMmioDevice, ISharedAccessLock, IDisposable
+public sealed class VirtioMmioTransport : IMmioDevice, ISharedAccessLock, IVirtioTransport
 {
     /// <summary>Bytes of register space.</summary>
     public const ulong Length = 0x1000;
@@ -66,14 +66,14 @@ public sealed class VirtioMmioTransport : IMmioDevice, ISharedAccessLock, IDispo
         return status == BusStatus.Ok ? WriteRegister((uint)offset, BinaryPrimitives.ReadUInt32LittleEndian(data)) : status;
     }
 
-    /// <inheritdoc cref="VirtioPciTransport.Pause"/>
+    /// <inheritdoc/>
     public void Pause()
     {
         lock (AccessLock)
             _core.Pause();
     }
 
-    /// <inheritdoc cref="VirtioPciTransport.Resume"/>
+    /// <inheritdoc/>
     public void Resume()
     {
         lock (AccessLock)

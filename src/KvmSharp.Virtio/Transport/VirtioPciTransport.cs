@@ -12,7 +12,7 @@ namespace KvmSharp.Virtio.Transport;
 /// A virtio device on PCI, modern only (virtio 1.2 §4.1): one memory BAR with the four structures, MSI-X, a pin. Attach
 /// <see cref="Function"/> to a PCI root; detach it before disposing this, which owns the device and the function.
 /// </summary>
-public sealed class VirtioPciTransport : IDisposable
+public sealed class VirtioPciTransport : IVirtioTransport
 {
     private const ushort VendorId = 0x1af4;
     private const ushort FirstDeviceId = 0x1040;
@@ -62,14 +62,14 @@ public sealed class VirtioPciTransport : IDisposable
     /// <summary>What goes on the PCI bus.</summary>
     public PciEndpoint Function => _endpoint;
 
-    /// <summary>Stops serving the queues until <see cref="Resume"/>; vCPUs are paused. Drains what is in flight. Control thread.</summary>
+    /// <inheritdoc/>
     public void Pause()
     {
         lock (_core.AccessLock)
             _core.Pause();
     }
 
-    /// <summary>Goes on after <see cref="Pause"/>, before the vCPUs do. Control thread.</summary>
+    /// <inheritdoc/>
     public void Resume()
     {
         lock (_core.AccessLock)
