@@ -16,12 +16,12 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, IReadOnlyLis
     private bool _started;
 
     /// <summary>Everything up to the guest's first instruction. On failure nothing is left behind.</summary>
-    public static Board Build(MachineConfig config, ILoggerFactory loggers, CharPorts chars, Machine machine)
+    public static Board Build(MachineConfig config, ILoggerFactory loggers, CharPorts chars, HostEnds hostEnds, Machine machine)
     {
         var owned = new Stack<IDisposable>();
         try
         {
-            return new BoardBuilder(config, loggers, chars, machine, owned).Build();
+            return new BoardBuilder(config, loggers, chars, hostEnds, machine, owned).Build();
         }
         catch
         {

@@ -15,7 +15,7 @@ namespace KvmSharp.Machine;
 /// Builds a board: the VM and its memory, devices through <see cref="DeviceCatalog"/>, firmware tables, kernel, vCPUs. Whatever is
 /// made goes onto the stack of owned parts at once.
 /// </summary>
-internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers, CharPorts chars, Machine machine, Stack<IDisposable> owned)
+internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers, CharPorts chars, HostEnds hostEnds, Machine machine, Stack<IDisposable> owned)
 {
     private const ulong IoApicLength = 0x1000;
     private const uint AddressSizeLeaf = 0x8000_0008;
@@ -114,6 +114,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Control = machine,
             Fail = machine.Fail,
             Chars = chars,
+            HostEnds = hostEnds,
             Loggers = loggers,
             Acpi = new AcpiConfig { ApicIds = apicIds, HasPic = config.Irqchip == Config.IrqchipMode.Kernel, SerialPorts = [] },
         };

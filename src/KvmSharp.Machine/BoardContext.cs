@@ -42,6 +42,8 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
 
     public required CharPorts Chars { get; init; }
 
+    public required HostEnds HostEnds { get; init; }
+
     public required ILoggerFactory Loggers { get; init; }
 
     /// <summary>The PCI root; null on a machine without PCI.</summary>

@@ -32,6 +32,9 @@ internal static class DeviceCatalog
             case RngConfig rng:
                 RngModule.Attach(board, rng);
                 break;
+            case DiskConfig disk:
+                DiskModule.Attach(board, disk);
+                break;
             default:
                 throw new UnreachableException($"no module for {device.GetType().Name} on board {board.Config.Name}");
         }

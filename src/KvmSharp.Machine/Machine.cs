@@ -6,7 +6,7 @@ namespace KvmSharp.Machine;
 
 /// <summary>
 /// One virtual machine from start to end, over as many power cycles as the guest asks for. What belongs to a single power cycle is
-/// a <see cref="Board"/>; this type owns what outlives it (character backends) and decides what a request of the guest or the host
+/// a <see cref="Board"/>; this type owns what outlives it (what devices have open on the host) and decides what a request of the guest or the host
 /// leads to. <see cref="Run"/> is the control thread; every other public member may be called from any thread.
 /// </summary>
 public sealed class Machine : IMachineControl, IDisposable
@@ -14,6 +14,7 @@ public sealed class Machine : IMachineControl, IDisposable
     private readonly MachineConfig _config;
     private readonly MachineHost _host;
     private readonly CharPorts _chars;
+    private readonly HostEnds _hostEnds = new();
     private readonly ILogger _log;
     // Order: _boardLock before _gate. vCPU threads take only _gate, so the board can be stopped (joined) under _boardLock.
     private readonly Lock _boardLock = new();
@@ -44,7 +45,7 @@ public sealed class Machine : IMachineControl, IDisposable
         var machine = new Machine(config, host);
         try
         {
-            machine._board = Board.Build(config, host.Loggers, machine._chars, machine);
+            machine._board = Board.Build(config, host.Loggers, machine._chars, machine._hostEnds, machine);
             return machine;
         }
         catch
@@ -142,6 +143,7 @@ public sealed class Machine : IMachineControl, IDisposable
     public void Dispose()
     {
         StopBoard();
+        _hostEnds.Dispose();
         _chars.Dispose();
     }
 
@@ -198,6 +200,8 @@ public sealed class Machine : IMachineControl, IDisposable
                 return;
             _board.Stop();
             _lastStatistics = _board.ReadStatistics();
+            if (_log.IsEnabled(LogLevel.Debug))
+                _log.LogDebug("exits: {Statistics}", _lastStatistics);
             _board.Dispose();
             _board = null;
         }
@@ -207,7 +211,7 @@ public sealed class Machine : IMachineControl, IDisposable
     {
         try
         {
-            Board board = Board.Build(_config, _host.Loggers, _chars, this);
+            Board board = Board.Build(_config, _host.Loggers, _chars, _hostEnds, this);
             lock (_boardLock)
                 _board = board;
             lock (_gate)

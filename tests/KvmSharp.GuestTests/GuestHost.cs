@@ -42,6 +42,9 @@ public sealed class GuestHost : IDisposable
     /// <summary>A kernel by "series-flavour", such as "6.12-cloud".</summary>
     public GuestKernel Kernel(string name) => _kernels[name];
 
+    /// <summary>The path of an initramfs with these of a kernel's modules.</summary>
+    public static string Initramfs(string series, string flavour, params string[] modules) => Prepare("guest.sh", ["initramfs", series, flavour, .. modules]);
+
     /// <summary>The arguments of a run: this kernel and a test of its init, then whatever else.</summary>
     public string[] Arguments(string kernel, string protocol, string append, params string[] more) =>
     [

@@ -113,6 +113,7 @@ public static class MachineOptions
             Write = WriteDebugConsole,
         },
         RngConfig.Option,
+        DiskConfig.Option,
         Flag("test-device", "Devices", "the test device for bare test kernels", c => c.TestDevice, (c, v) => c with { TestDevice = v }),
         Flag("no-reboot", "Running", "a guest reset ends the program", c => c.NoReboot, (c, v) => c with { NoReboot = v }),
         new()
