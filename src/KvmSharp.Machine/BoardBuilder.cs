@@ -28,12 +28,12 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         KvmSystem system = Own(KvmSystem.Open(config.KvmDevice));
         if (config.Cpus.Count > system.MaxVcpus)
             throw new ConfigException($"{config.Cpus.Count} cpus are more than this host's KVM allows", $"use at most {system.MaxVcpus}");
-        CpuidBuilder cpuid = MakeCpuid(system);
+        KvmVm vm = Own(KvmVm.Create(system, VmOptions()));
+        CpuidBuilder cpuid = MakeCpuid(vm);
         int addressBits = AddressBits(cpuid);
         CheckMemoryFits(addressBits);
 
         GuestMemory memory = Own(GuestMemory.Create(config.Memory.ToOptions()));
-        KvmVm vm = Own(KvmVm.Create(system, VmOptions()));
         vm.AddMemory(memory);
 
         var counters = new DeviceExitCounters(config.Cpus.Count);
@@ -47,7 +47,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         return new Board(owned, vcpus, context.Virtio.Transports, context.PowerManagement, counters);
     }
 
-    private CpuidBuilder MakeCpuid(KvmSystem system)
+    private CpuidBuilder MakeCpuid(KvmVm vm)
     {
         var options = new CpuidOptions
         {
@@ -56,15 +56,16 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Vendor = config.Cpus.Vendor,
             PhysBits = config.Cpus.PhysBits,
             Topology = _topology,
+            TscKhz = vm.GetTscKhz(),
         };
         CpuidBuilder cpuid;
         try
         {
-            cpuid = new CpuidBuilder(system, options);
+            cpuid = new CpuidBuilder(vm.System, options);
         }
         catch (ArgumentException e)
         {
-            throw new ConfigException(e.Message);
+            throw new ConfigException(e.Message, "see --cpu in the help");
         }
 
         if (cpuid.Warnings.Count > 0)
