@@ -54,6 +54,7 @@
 #include <linux/kvm_para.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
+#include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>

@@ -8,6 +8,9 @@ internal static unsafe class GuestMemoryHost
 {
     private const int NumaNodeLimit = 1024;
 
+    /// <summary>The size of a transparent huge page on x86-64.</summary>
+    private const ulong HugePageAlignment = 2UL << 20;
+
     /// <summary>Bytes to map for the RAM asked for: whole pages of the kind that backs it.</summary>
     internal static ulong BackingSize(GuestMemoryOptions options)
     {
@@ -19,16 +22,8 @@ internal static unsafe class GuestMemoryHost
 
     internal static FileDescriptor CreateFile(GuestMemoryOptions options, ulong size)
     {
-        uint flags = LibcConstants.MFD_CLOEXEC | (options.HugePages ? LibcConstants.MFD_HUGETLB : 0);
-        FileDescriptor file;
-        fixed (byte* name = "kvmsharp-ram\0"u8)
-        {
-            int fd = Libc.memfd_create(name, flags);
-            file = fd >= 0
-                ? new FileDescriptor(fd)
-                : throw LinuxException.FromLastError("memfd_create for guest memory", options.HugePages ? "the host has no huge pages, run without" : null);
-        }
-
+        FileDescriptor? file = options.HugePages ? null : HugeTmpfs.TryCreateFile();
+        file ??= CreateMemfd(options);
         if (size <= long.MaxValue && Libc.ftruncate(file.Value, (long)size) == 0)
             return file;
         int errno = size <= long.MaxValue ? Marshal.GetLastPInvokeError() : LibcConstants.EFBIG;
@@ -36,14 +31,26 @@ internal static unsafe class GuestMemoryHost
         throw new LinuxException($"allocate {HostMemoryInfo.Text(size)} of guest memory", errno);
     }
 
+    private static FileDescriptor CreateMemfd(GuestMemoryOptions options)
+    {
+        uint flags = LibcConstants.MFD_CLOEXEC | (options.HugePages ? LibcConstants.MFD_HUGETLB : 0);
+        fixed (byte* name = "kvmsharp-ram\0"u8)
+        {
+            int fd = Libc.memfd_create(name, flags);
+            return fd >= 0
+                ? new FileDescriptor(fd)
+                : throw LinuxException.FromLastError("memfd_create for guest memory", options.HugePages ? "the host has no huge pages, run without" : null);
+        }
+    }
+
     internal static MappedRegion Map(GuestMemoryOptions options, FileDescriptor? file, ulong size)
     {
         try
         {
-            if (file is null)
-                return MappedRegion.MapPrivate(size);
+            if (!options.HugePages)
+                return MappedRegion.MapAligned(file, size, HugePageAlignment);
             // Huge pages are reserved when they are mapped: without that, the guest would die of the first one that is missing.
-            return MappedRegion.MapShared(file, size, reserve: options.HugePages);
+            return MappedRegion.MapShared(file!, size, reserve: true);
         }
         catch (LinuxException error) when (options.HugePages)
         {
@@ -63,6 +70,9 @@ internal static unsafe class GuestMemoryHost
         nuint length = (nuint)mapping.Length;
         // A core dump of the VMM is about the VMM. A refusal costs disk space only.
         _ = Libc.madvise(mapping.Pointer, length, LibcConstants.MADV_DONTDUMP);
+        // Fewer and cheaper faults of the guest, where the host offers it; never an error.
+        if (!options.HugePages && !options.Mergeable)
+            _ = Libc.madvise(mapping.Pointer, length, LibcConstants.MADV_HUGEPAGE);
         if (options.NumaNode is { } node)
             Bind(mapping, node);
         if (options.Mergeable && Libc.madvise(mapping.Pointer, length, LibcConstants.MADV_MERGEABLE) != 0)

@@ -30,6 +30,35 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
     public static MappedRegion MapPrivate(ulong length) =>
         Map(length, LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS | LibcConstants.MAP_NORESERVE, -1, 0);
 
+    /// <summary>
+    /// As <see cref="MapShared"/> and, without a file, <see cref="MapPrivate"/>, at a multiple of <paramref name="alignment"/>, a power of
+    /// two of whole pages: huge pages need guest and host addresses that are congruent.
+    /// </summary>
+    public static MappedRegion MapAligned(FileDescriptor? file, ulong length, ulong alignment)
+    {
+        nuint reserved = checked((nuint)(length + alignment));
+        byte* start = (byte*)Libc.mmap(null, reserved, LibcConstants.PROT_NONE, LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS | LibcConstants.MAP_NORESERVE, -1, 0);
+        if ((nint)start == -1)
+            throw LinuxException.FromLastError($"mmap of {length} bytes");
+        byte* aligned = (byte*)(((ulong)start + alignment - 1) & ~(alignment - 1));
+        int flags = (file is null ? LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS : LibcConstants.MAP_SHARED) | LibcConstants.MAP_NORESERVE | LibcConstants.MAP_FIXED;
+        // SAFETY: [aligned, aligned + length) lies inside the reservation just made, which nothing else uses.
+        void* mapped = Libc.mmap(aligned, (nuint)length, LibcConstants.PROT_READ | LibcConstants.PROT_WRITE, flags, file?.Value ?? -1, 0);
+        if ((nint)mapped == -1)
+        {
+            LinuxException error = LinuxException.FromLastError($"mmap of {length} bytes");
+            _ = Libc.munmap(start, reserved);
+            throw error;
+        }
+
+        nuint pages = (nuint)((length + 4095) & ~4095UL);
+        if (aligned > start)
+            _ = Libc.munmap(start, (nuint)(aligned - start));
+        if (aligned + pages < start + reserved)
+            _ = Libc.munmap(aligned + pages, (nuint)(start + reserved - (aligned + pages)));
+        return new MappedRegion(aligned, length);
+    }
+
     private static MappedRegion Map(ulong length, int flags, int fd, long offset)
     {
         void* address = Libc.mmap(null, (nuint)length, LibcConstants.PROT_READ | LibcConstants.PROT_WRITE, flags, fd, offset);
