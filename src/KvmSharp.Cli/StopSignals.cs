@@ -5,7 +5,7 @@ namespace KvmSharp.Cli;
 
 /// <summary>
 /// Turns signals and console keys into requests to the machine. SIGTERM and SIGINT press the power button and, when the grace period is
-/// over, stop the guest; a second one stops it at once, as SIGHUP and <c>Ctrl-A x</c> do.
+/// over, stop the guest; a second one stops it at once, as SIGHUP, SIGQUIT and <c>Ctrl-A x</c> do.
 /// </summary>
 internal sealed class StopSignals : IDisposable
 {
@@ -27,6 +27,7 @@ internal sealed class StopSignals : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnAsk),
             PosixSignalRegistration.Create(PosixSignal.SIGINT, OnAsk),
             PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangup),
+            PosixSignalRegistration.Create(PosixSignal.SIGQUIT, OnHangup),
         ];
     }
 
@@ -122,6 +123,9 @@ internal sealed class StopSignals : IDisposable
     {
         lock (_gate)
         {
+            // Asked again while the machine is still being made, which may take minutes of preallocating memory: leave right here.
+            if (_machine is null && !_ended && (_stopNow || _asked > 1))
+                StartThread("leave", () => Environment.Exit((int)ExitCode.Stopped));
             _stopNow = true;
             _machine?.RequestStop();
             Monitor.PulseAll(_gate);

@@ -86,6 +86,7 @@ public sealed unsafe class TerminalTests : IDisposable
     [InlineData(Signum.SIGHUP)]
     [InlineData(Signum.SIGTERM)]
     [InlineData(Signum.SIGINT)]
+    [InlineData(Signum.SIGQUIT)]
     public void Signal_WhileRaw_Restores(Signum signal)
     {
         string pidFile = _scratch["pid"];
@@ -94,6 +95,20 @@ public sealed unsafe class TerminalTests : IDisposable
         Assert.Equal(0, Syscall.kill(int.Parse(File.ReadAllText(pidFile), System.Globalization.CultureInfo.InvariantCulture), signal));
 
         Assert.Equal(10, CliProgram.Finish(process).Status);
+        Assert.Equal(_before, Mode());
+    }
+
+    [Fact]
+    public void Abort_WhileRaw_Restores()
+    {
+        string pidFile = _scratch["pid"];
+        using Process process = Start(TestKernel.Echo, "--pidfile", pidFile);
+        WaitUntilRaw();
+        Type("a");
+        ReadUntil("a");
+        Assert.Equal(0, Syscall.kill(int.Parse(File.ReadAllText(pidFile), System.Globalization.CultureInfo.InvariantCulture), Signum.SIGABRT));
+
+        Assert.NotEqual(0, CliProgram.Finish(process).Status);
         Assert.Equal(_before, Mode());
     }
 

@@ -5,10 +5,10 @@ using KvmSharp.Core;
 namespace KvmSharp.Backends.Char;
 
 /// <summary>
-/// Holds a terminal in raw mode and puts it back as it was: on dispose, when the process exits, and when an exception nobody
-/// caught is about to end it. Coming back from a stop (SIGCONT) makes it raw again, as shells reset the terminal then.
+/// Holds a terminal in raw mode and puts it back as it was: on dispose, when the process exits, when an exception nobody
+/// caught is about to end it, and on abort (SIGABRT). Coming back from a stop (SIGCONT) makes it raw again, as shells reset the terminal then.
 /// </summary>
-public sealed class RawTerminal : IDisposable
+public sealed unsafe class RawTerminal : IDisposable
 {
     private readonly FileDescriptor _terminal;
     private readonly termios _original;
@@ -23,6 +23,7 @@ public sealed class RawTerminal : IDisposable
         _raw = TerminalMode.ToRaw(original);
         AppDomain.CurrentDomain.ProcessExit += OnExit;
         AppDomain.CurrentDomain.UnhandledException += OnExit;
+        _ = NativeShims.kvmsharp_terminal_guard(_terminal.Value, &original);
         _onContinue = PosixSignalRegistration.Create(PosixSignal.SIGCONT, _ => Apply());
         Apply();
     }
@@ -45,6 +46,7 @@ public sealed class RawTerminal : IDisposable
     public void Dispose()
     {
         Restore();
+        _ = NativeShims.kvmsharp_terminal_guard(-1, null);
         _onContinue.Dispose();
         AppDomain.CurrentDomain.ProcessExit -= OnExit;
         AppDomain.CurrentDomain.UnhandledException -= OnExit;
