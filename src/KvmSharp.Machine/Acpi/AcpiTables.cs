@@ -30,7 +30,7 @@ public sealed class AcpiTables
     /// <summary>The bytes from <see cref="MachineLayout.AcpiStart"/> on.</summary>
     public ReadOnlyMemory<byte> Image { get; private set; }
 
-    /// <summary>Builds the tables. Throws <see cref="InvalidOperationException"/> when they outgrow the BIOS area.</summary>
+    /// <summary>Builds the tables. Throws <see cref="BootException"/> when they outgrow the BIOS area.</summary>
     public static AcpiTables Build(AcpiConfig config)
     {
         AcpiTables tables = new();

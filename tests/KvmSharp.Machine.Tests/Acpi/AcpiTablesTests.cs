@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
-using KvmSharp.Machine.Boot;
 using KvmSharp.Machine.Acpi;
+using KvmSharp.Machine.Boot;
 
 namespace KvmSharp.Machine.Tests.Acpi;
 
