@@ -113,7 +113,7 @@ bench_boot() {
     kvmsharp_command 'console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff'
     "${in_lab[@]}" --timeout 120 -- "${command[@]}" --stats </dev/null >/dev/null 2>"$results"
     cat "$results"
-    awk '$1 == "exits" && $2 == "total" { print "figure boot.exits", $3, "exits" }' "$results"
+    awk '$2 == "exits" && $3 == "total" { print "figure boot.exits", $4, "exits" }' "$results"
     has_hardware_kvm || scripts/lab.sh --stop "$lab"
     rm -f "$results"
 }

@@ -24,14 +24,18 @@ internal static class RunCommand
         using var stop = new StopSignals(config.Grace, output);
         var host = new MachineHost { Loggers = loggers, OpenChar = c => OpenChar(c, stop, output) };
         MachineExit exit;
+        MachineStatistics statistics;
         using (Machine.Machine machine = Create(config, host))
         {
             stop.Attach(machine);
             exit = machine.Run();
             stop.Detach();
+            statistics = machine.ReadStatistics();
         }
 
         // The console is restored by now, so that the last words do not end up in a raw terminal.
+        if (config.Statistics)
+            PrintStatistics(statistics, output);
         return Report(exit, stop, output);
     }
 
@@ -45,6 +49,16 @@ internal static class RunCommand
         {
             throw new KvmDeviceException(config.KvmDevice, e);
         }
+    }
+
+    /// <summary>One line a counter on standard error: <c>kvmsharp: exits KVM_EXIT_IO 747</c>, <c>exits total 749</c>, <c>device com1 146</c>.</summary>
+    private static void PrintStatistics(MachineStatistics statistics, CliOutput output)
+    {
+        foreach (NamedCount exits in statistics.ExitsByReason)
+            output.Error($"exits {exits.Name} {exits.Count}");
+        output.Error($"exits total {statistics.ExitsByReason.Sum(e => e.Count)}");
+        foreach (NamedCount device in statistics.ExitsByDevice)
+            output.Error($"device {device.Name} {device.Count}");
     }
 
     private static ExitCode Report(MachineExit exit, StopSignals stop, CliOutput output)

@@ -36,6 +36,9 @@ public sealed record MachineConfig
     /// <summary>A guest reset ends the program instead of restarting the guest.</summary>
     public bool NoReboot { get; init; }
 
+    /// <summary>Exit counters are printed when the machine has ended.</summary>
+    public bool Statistics { get; init; }
+
     /// <summary>Where the process id is written; null: nowhere.</summary>
     public string? PidFile { get; init; }
 

@@ -17,6 +17,7 @@ internal static class ChipsetModule
         board.Own(board.Pio.Register(SystemControlA.Port, 1, new SystemControlA(board.Control), "port92"));
         board.Own(board.Pio.Register(SystemControlB.Port, 1, new SystemControlB(), "port61"));
         board.Own(board.Pio.Register(PvPanic.DefaultPort, 1, new PvPanic(board.Control), "pvpanic"));
+        board.Describe(new PvPanicAml());
     }
 
     private static void AttachPowerManagement(BoardContext board)
