@@ -35,6 +35,9 @@ internal static class DeviceCatalog
             case DiskConfig disk:
                 DiskModule.Attach(board, disk);
                 break;
+            case NetConfig net:
+                NetModule.Attach(board, net);
+                break;
             default:
                 throw new UnreachableException($"no module for {device.GetType().Name} on board {board.Config.Name}");
         }

@@ -91,7 +91,7 @@ public sealed class MachineConfigJsonTests
     [Fact]
     public void Write_EveryKey_IsAnOption()
     {
-        MachineConfig config = Resolve("{\"kernel\": \"k\", \"initrd\": \"i\", \"append\": \"a\", \"module\": \"m\", \"pidfile\": \"p\", \"debug-exit\": true, \"debug-console\": true}");
+        MachineConfig config = Resolve("{\"kernel\": \"k\", \"initrd\": \"i\", \"append\": \"a\", \"module\": \"m\", \"pidfile\": \"p\", \"debug-exit\": true, \"debug-console\": true, \"rng\": true, \"disk\": [\"d\"], \"net\": [\"t\"]}");
 
         using JsonDocument json = JsonDocument.Parse(MachineConfigJson.Write(config));
 
@@ -101,7 +101,9 @@ public sealed class MachineConfigJsonTests
     [Fact]
     public void Write_ThenRead_IsTheSame()
     {
-        string written = MachineConfigJson.Write(Resolve("{\"kernel\": \"k\", \"cpus\": \"8,threads=2,sockets=2\", \"cpu\": \"max,-avx2\", \"memory\": \"3M,lock=on\", \"serial\": [\"pty\", \"unix:/s\"]}"));
+        string written = MachineConfigJson.Write(Resolve("{\"kernel\": \"k\", \"cpus\": \"8,threads=2,sockets=2\", \"cpu\": \"max,-avx2\", \"memory\": \"3M,lock=on\", \"serial\": [\"pty\", \"unix:/s\"]," +
+            "\"rng\": \"max-bytes=1K,period=20ms,iothread=3\", \"disk\": [\"a.img,cache=none,queues=2,serial=x\", {\"file\": \"b\", \"readonly\": true, \"id\": \"root\"}]," +
+            "\"net\": [\"tap0,bridge=br0,mac=52:54:00:12:34:56,queues=2,mtu=9000\"]}"));
 
         Assert.Equal(written, MachineConfigJson.Write(Resolve(written)));
     }

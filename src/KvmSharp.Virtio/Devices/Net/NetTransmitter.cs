@@ -1,0 +1,61 @@
+using KvmSharp.Abi;
+using KvmSharp.Backends.Net;
+using KvmSharp.Virtio.Queues;
+
+namespace KvmSharp.Virtio.Devices.Net;
+
+/// <summary>A transmit queue: packets go from the driver's buffers straight to the host, which judges their headers. Loop thread.</summary>
+internal sealed class NetTransmitter(VirtQueueBinding binding, VirtQueue queue, INetQueue host)
+{
+    private const int Budget = 256;
+    private const int Batch = 64;
+
+    private int _unpublished;
+
+    /// <summary>Waits for room on the host.</summary>
+    public bool IsBlocked { get; private set; }
+
+    /// <summary>Sends until the driver has no more, the host no room, or the turn is over: then true.</summary>
+    public bool Serve()
+    {
+        IsBlocked = false;
+        int budget = Budget;
+        do
+        {
+            queue.DisableNotifications();
+            while (budget > 0 && queue.TryPop(out DescriptorChain chain))
+            {
+                // What the host does not take (a header that makes no sense, a link that is down) is lost, as on a wire.
+                int result = chain.ReadableBytes > TapBackend.HeaderLength ? host.Send(chain.Readable) : 0;
+                if (result == -LibcConstants.EAGAIN)
+                {
+                    queue.Unpop(chain.Token);
+                    Publish();
+                    IsBlocked = true;
+                    return false;
+                }
+
+                budget--;
+                queue.Push(chain.Token, 0);
+                if (++_unpublished == Batch)
+                    Publish();
+            }
+
+            Publish();
+            if (budget == 0)
+                return true;
+        }
+        while (!queue.TryEnableNotifications());
+        binding.Context.ReportFault(binding.Index, queue);
+        return false;
+    }
+
+    private void Publish()
+    {
+        if (_unpublished == 0)
+            return;
+        _unpublished = 0;
+        if (queue.Publish())
+            binding.Context.Interrupt.SignalQueue(binding.Index);
+    }
+}

@@ -1,0 +1,173 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using KvmSharp.Abi.Virtio;
+using KvmSharp.Backends.Net;
+using KvmSharp.Core.Events;
+using KvmSharp.Virtio.Queues;
+using static KvmSharp.Abi.Virtio.VirtioNet;
+
+namespace KvmSharp.Virtio.Devices.Net;
+
+/// <summary>
+/// A network interface (virtio 1.2 §5.1): multiqueue, mergeable buffers, checksum and segmentation offloads, filters. Queue pair i
+/// lives on loop i modulo their number. Owns its back end, not the loops, which must run while queues do.
+/// </summary>
+public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
+{
+    private const byte PciNetwork = 2;
+    private const ushort ControlQueueSize = 64;
+
+    // wiring
+    private readonly VirtioNetOptions _options;
+    private readonly NetShared _shared;
+    private readonly EventLoop _controlLoop;
+    private readonly NetPair[] _pairs;
+    private readonly EventTimer? _linkTimer;
+
+    // volatile state
+    private NetControl? _control;
+    private VirtioContext? _context;
+    private bool _linkUp;
+    private int _announcing;
+
+    public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(loops.Count, nameof(loops));
+        bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= 16 and <= 1024;
+        ArgumentOutOfRangeException.ThrowIfEqual(sizeFits, false, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfEqual(options.Mac.IsMulticast, true, nameof(options));
+        _options = options;
+        _shared = new NetShared(backend, options.Mac);
+        _controlLoop = loops[0];
+        _pairs = new NetPair[backend.QueuePairs];
+        for (int i = 0; i < _pairs.Length; i++)
+            _pairs[i] = new NetPair(_shared, loops[i % loops.Count], i);
+        Identity = new VirtioIdentity
+        {
+            Name = options.Name,
+            DeviceId = VirtioIds.VIRTIO_ID_NET,
+            DeviceFeatures = OfferedFeatures(backend),
+            ConfigLength = (uint)Unsafe.SizeOf<virtio_net_config>(),
+            QueueSizes = [.. Enumerable.Repeat(options.QueueSize, 2 * _pairs.Length), ControlQueueSize],
+            PciBaseClass = PciNetwork,
+            PciSubclass = 0,
+        };
+        if (options.LinkCheckNs > 0)
+            _linkTimer = new EventTimer(_controlLoop, this, 0);
+    }
+
+    public VirtioIdentity Identity { get; }
+
+    public unsafe void ReadConfig(uint offset, Span<byte> data)
+    {
+        virtio_net_config config = new()
+        {
+            status = (ushort)((_shared.Backend.LinkUp ? VIRTIO_NET_S_LINK_UP : 0) | (Volatile.Read(ref _announcing) != 0 ? VIRTIO_NET_S_ANNOUNCE : 0)),
+            max_virtqueue_pairs = (ushort)_pairs.Length,
+            mtu = (ushort)Math.Clamp(_shared.Backend.Mtu, 68, ushort.MaxValue),
+            speed = uint.MaxValue,
+            duplex = byte.MaxValue,
+        };
+        new MacAddress(_shared.Filter.Mac).CopyTo(new Span<byte>(config.mac, MacAddress.Length));
+        MemoryMarshal.AsBytes(new ReadOnlySpan<virtio_net_config>(in config)).Slice((int)offset, data.Length).CopyTo(data);
+    }
+
+    /// <summary>Nothing in it can be written: a driver sets its address through the control queue.</summary>
+    public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
+    {
+    }
+
+    public void Activate(VirtioContext context)
+    {
+        Volatile.Write(ref _context, context);
+        _shared.Reset(filterVlans: context.Has(1UL << VIRTIO_NET_F_CTRL_VLAN));
+        _shared.Backend.SetOffloads(NetOffloadBits.ToHost(context.Features & NetOffloadBits.Guest));
+        // Until the driver asks for more (§5.1.6.5.5).
+        _shared.Backend.SetActiveQueuePairs(1);
+        _linkUp = _shared.Backend.LinkUp;
+        _linkTimer?.Arm(_options.LinkCheckNs, _options.LinkCheckNs);
+    }
+
+    public void StartQueue(int index, VirtQueueBinding binding)
+    {
+        if (index == ControlIndex)
+        {
+            if (_control is null && binding.TryOpen(out VirtQueue? queue))
+                _control = new NetControl(_shared, _controlLoop, binding, queue, () => Volatile.Write(ref _announcing, 0));
+        }
+        else if (index / 2 >= _pairs.Length)
+        {
+            // A driver that does not know of pairs has no queue here.
+        }
+        else if (index % 2 == 0)
+        {
+            _pairs[index / 2].StartReceive(binding);
+        }
+        else
+        {
+            _pairs[index / 2].StartTransmit(binding);
+        }
+    }
+
+    public VirtQueueState? StopQueue(int index)
+    {
+        if (index == ControlIndex)
+        {
+            VirtQueueState? state = _control?.Stop();
+            _control = null;
+            return state;
+        }
+
+        if (index / 2 >= _pairs.Length)
+            return null;
+        return index % 2 == 0 ? _pairs[index / 2].StopReceive() : _pairs[index / 2].StopTransmit();
+    }
+
+    public void Reset()
+    {
+        _linkTimer?.Disarm();
+        _shared.Backend.SetOffloads(NetOffloads.None);
+        _shared.Reset(filterVlans: false);
+        Volatile.Write(ref _announcing, 0);
+        Volatile.Write(ref _context, null);
+    }
+
+    /// <summary>Asks the guest to tell the network where it is now. Any thread.</summary>
+    public void Announce()
+    {
+        if (Volatile.Read(ref _context) is not { } context || !context.Has(1UL << VIRTIO_NET_F_GUEST_ANNOUNCE))
+            return;
+        Volatile.Write(ref _announcing, 1);
+        context.Interrupt.SignalConfig();
+    }
+
+    /// <summary>Stops what runs and closes the back end.</summary>
+    public void Dispose()
+    {
+        for (int i = 0; i < Identity.QueueSizes.Count; i++)
+            StopQueue(i);
+        _linkTimer?.Dispose();
+        _shared.Backend.Dispose();
+    }
+
+    void IEventSink.OnReady(uint cookie, uint epollEvents)
+    {
+        bool up = _shared.Backend.LinkUp;
+        if (up == _linkUp)
+            return;
+        _linkUp = up;
+        Volatile.Read(ref _context)?.Interrupt.SignalConfig();
+    }
+
+    /// <summary>Behind all pairs if the driver knows of them, else behind the first (§5.1.2).</summary>
+    private int ControlIndex => _context is { } context && !context.Has(1UL << VIRTIO_NET_F_MQ) ? 2 : 2 * _pairs.Length;
+
+    private static ulong OfferedFeatures(INetBackend backend)
+    {
+        ulong features = 1UL << VIRTIO_NET_F_MAC | 1UL << VIRTIO_NET_F_MTU | 1UL << VIRTIO_NET_F_STATUS | 1UL << VIRTIO_NET_F_MRG_RXBUF |
+            1UL << VIRTIO_NET_F_CTRL_VQ | 1UL << VIRTIO_NET_F_CTRL_RX | 1UL << VIRTIO_NET_F_CTRL_RX_EXTRA | 1UL << VIRTIO_NET_F_CTRL_VLAN |
+            1UL << VIRTIO_NET_F_CTRL_MAC_ADDR | 1UL << VIRTIO_NET_F_GUEST_ANNOUNCE;
+        features |= backend.QueuePairs > 1 ? 1UL << VIRTIO_NET_F_MQ : 0;
+        return features | NetOffloadBits.Offered(backend.SupportedOffloads);
+    }
+}

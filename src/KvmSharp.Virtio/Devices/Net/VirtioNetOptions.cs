@@ -1,0 +1,19 @@
+using KvmSharp.Backends.Net;
+
+namespace KvmSharp.Virtio.Devices.Net;
+
+/// <summary>How a <see cref="VirtioNetDevice"/> shows itself to the guest.</summary>
+public sealed record VirtioNetOptions
+{
+    /// <summary>Names the device in logs and counters.</summary>
+    public string Name { get; init; } = "virtio-net";
+
+    /// <summary>Unicast.</summary>
+    public required MacAddress Mac { get; init; }
+
+    /// <summary>Largest size of receive and transmit queues, a power of two from 16 to 1024.</summary>
+    public ushort QueueSize { get; init; } = 256;
+
+    /// <summary>How often the host is asked whether the link is up, in nanoseconds; 0: never.</summary>
+    public long LinkCheckNs { get; init; } = 1_000_000_000;
+}
