@@ -137,7 +137,9 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
 
     private static ulong OfferedFeatures(BlockLimits limits, VirtioBlockOptions options)
     {
-        ulong features = 1UL << VIRTIO_BLK_F_SEG_MAX | 1UL << VIRTIO_BLK_F_BLK_SIZE | 1UL << VIRTIO_BLK_F_TOPOLOGY | 1UL << VIRTIO_BLK_F_FLUSH;
+        ulong features = 1UL << VIRTIO_BLK_F_SEG_MAX | 1UL << VIRTIO_BLK_F_BLK_SIZE | 1UL << VIRTIO_BLK_F_TOPOLOGY;
+        // From this a driver concludes that there is a write cache, and flushes for it (§5.2.5.2).
+        features |= limits.WriteCache ? 1UL << VIRTIO_BLK_F_FLUSH : 0;
         features |= limits.ReadOnly ? 1UL << VIRTIO_BLK_F_RO : 0;
         features |= limits is { WriteCache: true, ReadOnly: false } ? 1UL << VIRTIO_BLK_F_CONFIG_WCE : 0;
         features |= options.Queues > 1 ? 1UL << VIRTIO_BLK_F_MQ : 0;
