@@ -200,8 +200,6 @@ public sealed class Machine : IMachineControl, IDisposable
                 return;
             _board.Stop();
             _lastStatistics = _board.ReadStatistics();
-            if (_log.IsEnabled(LogLevel.Debug))
-                _log.LogDebug("exits: {Statistics}", _lastStatistics);
             _board.Dispose();
             _board = null;
         }
