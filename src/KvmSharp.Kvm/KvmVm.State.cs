@@ -5,9 +5,6 @@ namespace KvmSharp.Kvm;
 
 public sealed unsafe partial class KvmVm
 {
-    private kvm_irqchip[] _powerOnChips = [];
-    private kvm_pit_state2? _powerOnPit;
-
     /// <summary>KVM_GET_CLOCK: the guest's kvmclock in nanoseconds and its flags.</summary>
     public kvm_clock_data GetClock()
     {
@@ -54,28 +51,6 @@ public sealed unsafe partial class KvmVm
     {
         fixed (kvm_pit_state2* p = &state)
             KvmIoctl.Call(File, KVM_SET_PIT2, p, "KVM_SET_PIT2");
-    }
-
-    /// <summary>
-    /// Interrupt controllers and timer back to their power-on state, for a machine reset; no vCPU may be running. The levels of lines
-    /// belong to the devices, which reset themselves.
-    /// </summary>
-    public void ResetChips()
-    {
-        IoApic?.Reset();
-        foreach (kvm_irqchip chip in _powerOnChips)
-            SetIrqchip(chip);
-        if (_powerOnPit is { } pit)
-            SetPit(pit);
-    }
-
-    private void CaptureChips()
-    {
-        if (Options.Irqchip != IrqchipMode.Kernel)
-            return;
-        _powerOnChips = [GetIrqchip(KVM_IRQCHIP_PIC_MASTER), GetIrqchip(KVM_IRQCHIP_PIC_SLAVE), GetIrqchip(KVM_IRQCHIP_IOAPIC)];
-        if (Options.WithPit)
-            _powerOnPit = GetPit();
     }
 
     /// <summary>Narrows which MSRs the guest reaches: accesses the filter denies go to the vCPU's MSR handler, or fault.</summary>

@@ -27,7 +27,6 @@ public sealed unsafe partial class KvmVm : IDisposable
         int xsave = Check(KVM_CAP_XSAVE2);
         XsaveSize = Math.Max(xsave, sizeof(kvm_xsave));
         SetUp();
-        CaptureChips();
         if (options.Irqchip == IrqchipMode.None)
             return;
         Routing = new GsiRouting(file, options.Irqchip, Math.Max(system.Check(KVM_CAP_IRQ_ROUTING), 1024));

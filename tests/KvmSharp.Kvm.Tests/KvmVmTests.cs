@@ -183,33 +183,6 @@ public sealed class KvmVmTests
     }
 
     [Fact]
-    public void ResetChips_ProgrammedIoApic_MasksItsInputsAgain()
-    {
-        using var machine = new BareMachine(new KvmVmOptions());
-        Vcpu vcpu = machine.AddLong(a =>
-        {
-            a.mov(rbx, BareMachine.IoApicBase);
-            a.mov(__dword_ptr[rbx], 0x1A);
-            a.mov(__dword_ptr[rbx + 0x10], 0x31);
-            PortIoTests.Done(a);
-        });
-        vcpu.Start();
-        machine.Exits.WaitDone();
-        vcpu.Pause();
-        Assert.Equal(0x31UL, Redirection(machine));
-
-        machine.Vm.ResetChips();
-
-        Assert.Equal(0x1_0000UL, Redirection(machine));
-    }
-
-    private static unsafe ulong Redirection(BareMachine machine)
-    {
-        kvm_irqchip chip = machine.Vm.GetIrqchip(KvmConstants.KVM_IRQCHIP_IOAPIC);
-        return chip.chip.ioapic.redirtbl[5];
-    }
-
-    [Fact]
     public void State_SetToWhatWasRead_ReadsTheSame()
     {
         using var machine = new BareMachine(new KvmVmOptions());

@@ -66,7 +66,6 @@ public sealed unsafe partial class Vcpu : IDisposable
             vcpu = new Vcpu(vm, index, options, file, MappedRegion.MapShared(file, vm.VcpuMappingSize), exits, events);
             if (options.Cpuid is { } cpuid)
                 vcpu.SetCpuid(cpuid);
-            vcpu._powerOn = PowerOnState.Capture(vcpu);
             return vcpu;
         }
         catch

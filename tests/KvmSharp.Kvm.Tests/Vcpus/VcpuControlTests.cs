@@ -273,25 +273,6 @@ public sealed class VcpuControlTests
         Assert.True(vcpu.Exits.Total > 20_000);
     }
 
-    [Fact]
-    public void Reset_AfterRunning_IsAtPowerOnAndRunsAgain()
-    {
-        using var machine = new BareMachine(new KvmVmOptions());
-        Vcpu vcpu = machine.AddReal(PortIoTests.Done);
-        kvm_sregs first = machine.AddVcpu().GetSregs();
-        vcpu.Start();
-        machine.Exits.WaitDone();
-        vcpu.Pause();
-
-        vcpu.Reset();
-
-        Assert.Equal(0xFFF0UL, vcpu.GetRegs().rip);
-        Assert.Equal(first.cs.@base, vcpu.GetSregs().cs.@base);
-        BareMachine.SetReal(vcpu);
-        vcpu.Resume();
-        machine.Exits.WaitDone();
-    }
-
     private static void Spin(Assembler a)
     {
         Label loop = a.CreateLabel();

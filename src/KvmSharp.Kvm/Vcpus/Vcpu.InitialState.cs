@@ -5,8 +5,6 @@ namespace KvmSharp.Kvm.Vcpus;
 
 public sealed unsafe partial class Vcpu
 {
-    private PowerOnState? _powerOn;
-
     /// <summary>
     /// Prepares the processor to execute at <paramref name="regs"/>: registers, boot MSRs, and for the boot processor the APIC's
     /// inputs as firmware leaves them (LINT0 = ExtINT, LINT1 = NMI). It is runnable afterwards.
@@ -25,17 +23,6 @@ public sealed unsafe partial class Vcpu
             SetLocalInterrupts();
             SetMpState(KVM_MP_STATE_RUNNABLE);
         }
-    }
-
-    /// <summary>
-    /// Back to the power-on state of <see cref="KvmVm.CreateVcpu"/>, for a machine reset; the vCPU must not be running. Application
-    /// processors then wait for INIT and SIPI again; the boot processor needs <see cref="SetInitialState"/>.
-    /// </summary>
-    public void Reset()
-    {
-        _powerOn?.Apply(this);
-        lock (_gate)
-            _halted = false;
     }
 
     private void SetLocalInterrupts()
