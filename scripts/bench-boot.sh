@@ -23,8 +23,9 @@ prepare() {
     initrd=$(scripts/guest.sh initramfs)
 }
 
+qemu_cpu=(-cpu host)
 qemu_command() { # MACHINE APPEND
-    command=(qemu-system-x86_64 -M "$1" -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio
+    command=(qemu-system-x86_64 -M "$1" -accel kvm ${qemu_cpu[@]+"${qemu_cpu[@]}"} -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio
         -kernel "$kernel" -initrd "$initrd" -append "$2")
 }
 
@@ -43,7 +44,7 @@ bench_exits() {
 # From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, and QEMU's.
 bench_start() {
     make --silent -C native-shims first-run
-    local round name results
+    local round name results qemu_cpu=() # QEMU cannot set every MSR of a host without hardware KVM
     results=$(mktemp -d)
     for ((round = 0; round <= rounds; round++)); do # round 0 warms the caches
         for name in kvmsharp qemu_microvm qemu_pc; do
