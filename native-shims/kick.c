@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <linux/kvm.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,4 +47,9 @@ int kvmsharp_kick_enter_thread(void)
 int kvmsharp_kick(int tid)
 {
     return syscall(SYS_tgkill, getpid(), tid, kick_signal()) < 0 ? -errno : 0;
+}
+
+int kvmsharp_vcpu_run(int vcpu)
+{
+    return ioctl(vcpu, KVM_RUN, 0) < 0 ? -errno : 0;
 }

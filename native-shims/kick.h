@@ -32,4 +32,10 @@ int kvmsharp_kick_enter_thread(void);
  */
 int kvmsharp_kick(int tid);
 
+/*
+ * KVM_RUN on a vCPU. Returns 0, or -errno. It is C because a managed system call clears and fetches errno around every call;
+ * here errno is read only when the call failed.
+ */
+int kvmsharp_vcpu_run(int vcpu);
+
 #endif

@@ -24,4 +24,8 @@ public static partial class NativeShims
     /// </summary>
     [LibraryImport(Library, EntryPoint = "kvmsharp_kick")]
     public static partial int kvmsharp_kick(int tid);
+
+    /// <summary>KVM_RUN on a vCPU's descriptor, without the errno traffic of a managed system call. Returns 0, or -errno.</summary>
+    [LibraryImport(Library, EntryPoint = "kvmsharp_vcpu_run")]
+    public static partial int kvmsharp_vcpu_run(int vcpu);
 }

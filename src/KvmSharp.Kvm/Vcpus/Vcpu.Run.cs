@@ -21,7 +21,8 @@ public sealed unsafe partial class Vcpu
             int fd = _file.Value;
             while (true)
             {
-                bool goOn = Libc.ioctl(fd, KVM_RUN, 0) >= 0 ? HandleExit() : HandleError(Marshal.GetLastPInvokeError());
+                int result = NativeShims.kvmsharp_vcpu_run(fd);
+                bool goOn = result >= 0 ? HandleExit() : HandleError(-result);
                 if (!goOn && !Attend())
                     return;
             }
