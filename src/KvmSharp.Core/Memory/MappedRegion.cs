@@ -26,12 +26,8 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
     public static MappedRegion MapShared(FileDescriptor file, ulong length, long offset = 0, bool reserve = false) =>
         Map(length, LibcConstants.MAP_SHARED | (reserve ? 0 : LibcConstants.MAP_NORESERVE), file.Value, offset);
 
-    /// <summary>Anonymous memory of this process alone, zeroed, without reserving swap.</summary>
-    public static MappedRegion MapPrivate(ulong length) =>
-        Map(length, LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS | LibcConstants.MAP_NORESERVE, -1, 0);
-
     /// <summary>
-    /// As <see cref="MapShared"/> and, without a file, <see cref="MapPrivate"/>, at a multiple of <paramref name="alignment"/>, a power of
+    /// As <see cref="MapShared"/> or, without a file, anonymous memory of this process alone, at a multiple of <paramref name="alignment"/>, a power of
     /// two of whole pages: huge pages need guest and host addresses that are congruent.
     /// </summary>
     public static MappedRegion MapAligned(FileDescriptor? file, ulong length, ulong alignment)

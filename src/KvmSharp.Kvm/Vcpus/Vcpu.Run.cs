@@ -7,7 +7,7 @@ namespace KvmSharp.Kvm.Vcpus;
 
 public sealed unsafe partial class Vcpu
 {
-    /// <summary>KVM_KVM_ENOSYS-like answer to hypercalls nobody handles (linux/kvm_para.h KVM_ENOSYS).</summary>
+    /// <summary>The answer to hypercalls nobody handles (linux/kvm_para.h KVM_ENOSYS).</summary>
     private const ulong HypercallUnknown = unchecked((ulong)-1000L);
 
     /// <summary>Enters the guest until told to stop. Nothing here allocates while exits are ordinary.</summary>
