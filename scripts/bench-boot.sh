@@ -8,13 +8,13 @@
 # with KvmSharp; every figure is a median. ROUNDS sets how many runs count (default 7).
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$repo/scripts/lib/bench.sh"
 cd "$repo"
 
 groups=(exits start memory boot)
 rounds=${ROUNDS:-7}
 kvmsharp=$repo/artifacts/kvmsharp
 
-median() { sort -n | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
 # Guest files, and the peers' command lines with the guest on them.
 prepare() {
