@@ -3,6 +3,9 @@
 #
 #   guest.sh kernel SERIES FLAVOUR              folder with vmlinuz, vmlinux, config, version, root/lib/modules
 #   guest.sh initramfs [SERIES FLAVOUR [MODULE...]]  path of an initramfs: without modules, or with some of that kernel (default: lib/guest-modules)
+#   guest.sh initramfs --tools [--script FILE] SERIES FLAVOUR [MODULE...]
+#                                               the same with fio, iperf3, ethtool, ext4 tools and iproute2, with the modules of lib/guest-tools-modules
+#                                               besides those named, and FILE as the /script that kvmsharp.test=script runs
 #   guest.sh all                                prepares every kernel and its initramfs, prints their folder
 #
 # SERIES is 6.1 or 6.12, FLAVOUR cloud or generic. The guest's /init is lib/guest-init; it describes its options.
@@ -10,10 +13,28 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
 . "$repo/scripts/lib/kernels.sh"
 . "$repo/scripts/lib/initramfs.sh"
+. "$repo/scripts/lib/guest-tools.sh"
 
 case ${1:-} in
     kernel) [ $# = 3 ] || die "usage: guest.sh kernel SERIES FLAVOUR"; kernel_dir "$2" "$3" ;;
-    initramfs) shift; guest_initramfs "$@" ;;
+    initramfs)
+        shift
+        tools=0 script=''
+        while :; do
+            case ${1:-} in
+                --tools) tools=1 ;;
+                --script) script=${2:?--script needs a file}; shift ;;
+                *) break ;;
+            esac
+            shift
+        done
+        if [ $tools = 1 ]; then
+            [ $# -ge 2 ] || die "usage: guest.sh initramfs --tools [--script FILE] SERIES FLAVOUR [MODULE...]"
+            tools_initramfs "$script" "$@"
+        else
+            guest_initramfs "$@"
+        fi
+        ;;
     all)
         for series in 6.12 6.1; do
             for flavour in cloud generic; do kernel_dir "$series" "$flavour" >/dev/null; guest_initramfs "$series" "$flavour" >/dev/null; done
@@ -21,5 +42,5 @@ case ${1:-} in
         guest_initramfs >/dev/null
         echo "$cache"
         ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0"; die_status=2 die "unknown or missing command" ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0"; die_status=2 die "unknown or missing command" ;;
 esac

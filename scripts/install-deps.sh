@@ -35,6 +35,12 @@ need xz-utils has xz
 need zstd has zstd
 need lz4 has lz4                                   # how Debian 6.1 cloud kernels are compressed
 need acpica-tools has iasl                         # ACPI tests
+need fio has fio                                   # what guests check disks and networks with: scripts/lib/guest-tools.sh
+need iperf3 has iperf3
+need ethtool has ethtool
+need e2fsprogs has resize2fs
+need iproute2 has bridge
+need iputils-ping has ping
 need jq has jq
 need socat has socat
 need procps has ps

@@ -56,3 +56,32 @@ guest_initramfs() { # [SERIES FLAVOUR [MODULE...]]
         pack_initramfs "guest-$(cat "$kernel/version")" "$repo/scripts/lib/guest-init" "$kernel" "$*"
     fi
 }
+
+# With the tools of guest-tools.sh and every module of lib/guest-modules and lib/guest-tools-modules besides those named.
+tools_initramfs() { # SCRIPT|'' SERIES FLAVOUR [MODULE...]
+    local script=$1 kernel image key work target files
+    kernel=$(kernel_dir "$2" "$3")
+    shift 3
+    files=$(guest_tool_files) || exit
+    # shellcheck disable=SC2046,SC2086
+    image=$(pack_initramfs "tools-$(cat "$kernel/version")" "$repo/scripts/lib/guest-init" "$kernel" \
+        "$(cat "$repo/scripts/lib/guest-modules" "$repo/scripts/lib/guest-tools-modules" | xargs) $*" $files)
+    if [ -n "$script" ]; then
+        [ -f "$script" ] || die "no script $script"
+        key=$(sha256sum <"$script" | cut -c1-16)
+        target=${image%.cpio}-$key.script.cpio
+        if [ ! -e "$target" ]; then
+            # Each is as large as the tools: those of scripts that changed since must not pile up.
+            find "$cache/initramfs" -name '*.script.cpio' -mmin +1440 -delete
+            work=$(mktemp -d "$cache/initramfs/.new.XXXXXX")
+            install -m 755 "$script" "$work/script"
+            # A second archive, which the kernel unpacks over the first.
+            { cat "$image"; (cd "$work" && echo script | cpio --quiet -o -H newc -R 0:0 --reproducible); } >"$work/image"
+            mv "$work/image" "$target"
+            rm -rf "$work"
+        fi
+        touch "$target"
+        image=$target
+    fi
+    echo "$image"
+}
