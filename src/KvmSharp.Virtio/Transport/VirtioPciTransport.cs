@@ -9,7 +9,7 @@ using static KvmSharp.Abi.Virtio.VirtioPci;
 namespace KvmSharp.Virtio.Transport;
 
 /// <summary>
-/// A virtio device on PCI, modern only (virtio 1.2 §4.1): one memory BAR with the four structures, MSI-X, a pin. Attach
+/// A virtio device on PCI, modern only (virtio 1.2 §4.1): one memory BAR with the four structures, MSI-X unless that is turned off, a pin. Attach
 /// <see cref="Function"/> to a PCI root; detach it before disposing this, which owns the device and the function.
 /// </summary>
 public sealed class VirtioPciTransport : IVirtioTransport
@@ -38,7 +38,8 @@ public sealed class VirtioPciTransport : IVirtioTransport
         ArgumentOutOfRangeException.ThrowIfGreaterThan(queueCount, MaxQueues);
         VirtioPciConfigWindow window = new();
         _endpoint = new PciEndpoint(identity.Name, Identify(identity), window, express: true);
-        MsixTable msix = new(options.IrqFd ? interrupts : new DirectMsiFabric(interrupts), Math.Min(options.Vectors > 0 ? options.Vectors : queueCount + 1, MsixTable.MaxVectors));
+        int vectorCount = Math.Min(options.Vectors ?? queueCount + 1, MsixTable.MaxVectors);
+        MsixTable? msix = vectorCount > 0 ? new MsixTable(options.IrqFd ? interrupts : new DirectMsiFabric(interrupts), vectorCount) : null;
         VirtioPciVectors vectors = new(_endpoint, msix, queueCount, options.IrqFd);
         VirtioPciDoorbells bells = new(doorbells, NotifyOffset, NotifyMultiplier, queueCount, options.Logger);
         _core = new VirtioTransportCore(device, memory, vectors, bells, options);
@@ -46,16 +47,19 @@ public sealed class VirtioPciTransport : IVirtioTransport
         PciBarRegions regions = new PciBarRegions()
             .Add(CommonOffset, VirtioPciCommonConfig.Length, new VirtioPciCommonConfig(_core, vectors))
             .Add(IsrOffset, 4, new VirtioPciIsr(vectors))
-            .Add(NotifyOffset, NotifyMultiplier * (uint)Math.Max(queueCount, 1), new VirtioPciNotify(_core, NotifyMultiplier))
-            .Add(PendingOffset, (ulong)msix.PendingLength, msix.PendingBits)
-            .Add(TableOffset, (ulong)msix.TableLength, msix.Table);
+            .Add(NotifyOffset, NotifyMultiplier * (uint)Math.Max(queueCount, 1), new VirtioPciNotify(_core, NotifyMultiplier));
         if (identity.ConfigLength > 0)
             regions.Add(ConfigOffset, identity.ConfigLength, new VirtioPciDeviceConfig(_core));
         PciBar bar = _endpoint.AddBar(new PciBar(BarIndex, PciBarKind.Memory64, BarLength, new LockedBar(_core, regions)));
         bar.Moved = bells.OnMoved;
         AddCapabilities(_endpoint.Config, identity, (uint)queueCount);
         window.Place(_endpoint.Config, bar, _endpoint.Config.AddCapability(PciRegisters.CapabilityVendor, VirtioPciConfigWindow.CapabilityLength));
-        _endpoint.AddMsix(msix, BarIndex, TableOffset, PendingOffset);
+        if (msix is not null)
+        {
+            regions.Add(PendingOffset, (ulong)msix.PendingLength, msix.PendingBits).Add(TableOffset, (ulong)msix.TableLength, msix.Table);
+            _endpoint.AddMsix(msix, BarIndex, TableOffset, PendingOffset);
+        }
+
         _endpoint.AddIntx();
     }
 

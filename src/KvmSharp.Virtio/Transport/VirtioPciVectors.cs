@@ -14,7 +14,7 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
     private const int IsrConfig = VIRTIO_PCI_ISR_CONFIG;
 
     private readonly PciEndpoint _function;
-    private readonly MsixTable _msix;
+    private readonly MsixTable? _msix;
     private readonly bool _irqFd;
     private readonly ushort[] _queues;
 
@@ -23,7 +23,7 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
     private int _isr;
     private ushort _config = VIRTIO_MSI_NO_VECTOR;
 
-    public VirtioPciVectors(PciEndpoint function, MsixTable msix, int queueCount, bool irqFd)
+    public VirtioPciVectors(PciEndpoint function, MsixTable? msix, int queueCount, bool irqFd)
     {
         _function = function;
         _msix = msix;
@@ -70,11 +70,11 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
 
     public void SignalConfig() => Signal(Volatile.Read(ref _config), IsrConfig);
 
-    public EventFd? GetQueueEventFd(int queue) => _irqFd && _msix.IsEnabled ? _msix.GetTrigger(GetQueue(queue)) : null;
+    public EventFd? GetQueueEventFd(int queue) => _irqFd && _msix is { IsEnabled: true } ? _msix.GetTrigger(GetQueue(queue)) : null;
 
     private void Signal(ushort vector, int isr)
     {
-        if (_msix.IsEnabled)
+        if (_msix is { IsEnabled: true })
         {
             // No vector is outside the table, so it is ignored.
             _msix.Signal(vector);
@@ -88,5 +88,5 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
         }
     }
 
-    private ushort Existing(ushort vector) => vector < _msix.VectorCount ? vector : VIRTIO_MSI_NO_VECTOR;
+    private ushort Existing(ushort vector) => vector < (_msix?.VectorCount ?? 0) ? vector : VIRTIO_MSI_NO_VECTOR;
 }

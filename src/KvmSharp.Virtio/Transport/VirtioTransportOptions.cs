@@ -15,8 +15,8 @@ public sealed record VirtioTransportOptions
     /// <summary>MSI-X interrupts by irqfd. False: every interrupt is a system call that carries the message, to show what that costs.</summary>
     public bool IrqFd { get; init; } = true;
 
-    /// <summary>MSI-X table entries, at most 2048; 0: one per queue and one for the configuration.</summary>
-    public int Vectors { get; init; }
+    /// <summary>MSI-X table entries, at most 2048; 0: no MSI-X, only the pin. Null: one per queue and one for the configuration.</summary>
+    public int? Vectors { get; init; }
 
     public ILogger Logger { get; init; } = NullLogger.Instance;
 }

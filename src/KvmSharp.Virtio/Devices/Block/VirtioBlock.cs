@@ -33,7 +33,7 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
         ArgumentOutOfRangeException.ThrowIfZero(loops.Count, nameof(loops));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Queues, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Queues, VirtioBlockOptions.QueueLimit, nameof(options));
-        bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= 4 and <= 1024;
+        bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= VirtioBlockOptions.MinQueueSize and <= VirtioBlockOptions.MaxQueueSize;
         ArgumentOutOfRangeException.ThrowIfEqual(sizeFits, false, nameof(options));
         _options = options;
         _loops = loops;

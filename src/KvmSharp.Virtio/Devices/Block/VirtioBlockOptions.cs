@@ -6,6 +6,8 @@ public sealed record VirtioBlockOptions
     /// <summary>Most request queues of one device.</summary>
     public const int QueueLimit = 256;
 
+    public const ushort MinQueueSize = 4, MaxQueueSize = 1024;
+
     /// <summary>Names the device in logs and counters.</summary>
     public string Name { get; init; } = "virtio-blk";
 
@@ -15,7 +17,7 @@ public sealed record VirtioBlockOptions
     /// <summary>Request queues, 1 to <see cref="QueueLimit"/>.</summary>
     public int Queues { get; init; } = 1;
 
-    /// <summary>Largest queue size, a power of two from 4 to 1024.</summary>
+    /// <summary>Largest queue size, a power of two from <see cref="MinQueueSize"/> to <see cref="MaxQueueSize"/>.</summary>
     public ushort QueueSize { get; init; } = 256;
 
     /// <summary>How often the host is asked whether the disk has another size, in nanoseconds; 0: only by <see cref="VirtioBlock.CheckCapacity"/>.</summary>

@@ -33,7 +33,7 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
     public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops)
     {
         ArgumentOutOfRangeException.ThrowIfZero(loops.Count, nameof(loops));
-        bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= 16 and <= 1024;
+        bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= VirtioNetOptions.MinQueueSize and <= VirtioNetOptions.MaxQueueSize;
         ArgumentOutOfRangeException.ThrowIfEqual(sizeFits, false, nameof(options));
         ArgumentOutOfRangeException.ThrowIfEqual(options.Mac.IsMulticast, true, nameof(options));
         _options = options;
@@ -42,13 +42,15 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         _pairs = new NetPair[backend.QueuePairs];
         for (int i = 0; i < _pairs.Length; i++)
             _pairs[i] = new NetPair(_shared, loops[i % loops.Count], i);
+        ulong features = NetFeatures.Offered(backend, options.WithheldFeatures);
+        bool hasControl = (features & 1UL << VIRTIO_NET_F_CTRL_VQ) != 0;
         Identity = new VirtioIdentity
         {
             Name = options.Name,
             DeviceId = VirtioIds.VIRTIO_ID_NET,
-            DeviceFeatures = OfferedFeatures(backend),
+            DeviceFeatures = features,
             ConfigLength = (uint)Unsafe.SizeOf<virtio_net_config>(),
-            QueueSizes = [.. Enumerable.Repeat(options.QueueSize, 2 * _pairs.Length), ControlQueueSize],
+            QueueSizes = [.. Enumerable.Repeat(options.QueueSize, 2 * _pairs.Length).Concat(hasControl ? [ControlQueueSize] : [])],
             PciBaseClass = PciNetwork,
             PciSubclass = 0,
         };
@@ -161,13 +163,4 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
 
     /// <summary>Behind all pairs if the driver knows of them, else behind the first (§5.1.2).</summary>
     private int ControlIndex => _context is { } context && !context.Has(1UL << VIRTIO_NET_F_MQ) ? 2 : 2 * _pairs.Length;
-
-    private static ulong OfferedFeatures(INetBackend backend)
-    {
-        ulong features = 1UL << VIRTIO_NET_F_MAC | 1UL << VIRTIO_NET_F_MTU | 1UL << VIRTIO_NET_F_STATUS | 1UL << VIRTIO_NET_F_MRG_RXBUF |
-            1UL << VIRTIO_NET_F_CTRL_VQ | 1UL << VIRTIO_NET_F_CTRL_RX | 1UL << VIRTIO_NET_F_CTRL_RX_EXTRA | 1UL << VIRTIO_NET_F_CTRL_VLAN |
-            1UL << VIRTIO_NET_F_CTRL_MAC_ADDR | 1UL << VIRTIO_NET_F_GUEST_ANNOUNCE;
-        features |= backend.QueuePairs > 1 ? 1UL << VIRTIO_NET_F_MQ : 0;
-        return features | NetOffloadBits.Offered(backend.SupportedOffloads);
-    }
 }

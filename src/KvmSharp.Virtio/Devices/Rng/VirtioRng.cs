@@ -7,17 +7,17 @@ namespace KvmSharp.Virtio.Devices.Rng;
 /// <summary>The entropy device (virtio 1.2 §5.4): one queue of buffers to fill, no configuration.</summary>
 public sealed class VirtioRng(EventLoop loop, VirtioRngOptions? options = null) : IVirtioDevice
 {
-    private const ushort QueueSize = 64;
+    private static readonly VirtioRngOptions s_default = new();
 
-    private readonly VirtioRngOptions _options = options ?? new VirtioRngOptions();
+    private readonly VirtioRngOptions _options = options ?? s_default;
     private RngWorker? _worker;
 
     public VirtioIdentity Identity { get; } = new()
     {
-        Name = options?.Name ?? "virtio-rng",
+        Name = (options ?? s_default).Name,
         DeviceId = VirtioIds.VIRTIO_ID_RNG,
-        QueueSizes = [QueueSize],
-        SegmentLimit = QueueSize,
+        QueueSizes = [(options ?? s_default).QueueSize],
+        SegmentLimit = (options ?? s_default).QueueSize,
     };
 
     public void ReadConfig(uint offset, Span<byte> data) => data.Clear();
