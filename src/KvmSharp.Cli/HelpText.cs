@@ -50,6 +50,13 @@ internal static class HelpText
           --dry-run                check everything that can be checked without running, print the machine as JSON
           --help                   this text
 
+        Virtio keys, of --rng, --disk and --net:
+          id=NAME, packed=on, in_order=on, event_idx=off, indirect_desc=off, ioeventfd=off, irqfd=off, vectors=N (0: interrupts by the pin),
+          queue-size=N; cpus=LIST and poll-max-ns=N of the device's own I/O threads
+
+        FEATURE of --net:
+          mrg_rxbuf, csum, guest_csum, host_tso4, host_tso6, guest_tso4, guest_tso6, host_uso, guest_uso, ctrl_vq
+
         Examples:
           kvmsharp run --kernel vmlinuz --initrd initrd.img --append "console=ttyS0" --memory 1G --cpus 4,threads=2
           kvmsharp run --kernel test.elf --serial file:out.txt --debug-exit --no-reboot

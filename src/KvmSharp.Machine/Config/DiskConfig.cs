@@ -8,7 +8,15 @@ namespace KvmSharp.Machine.Config;
 /// <summary>A disk, virtio-blk on a raw image.</summary>
 public sealed record DiskConfig : VirtioConfig
 {
+    /// <summary>Queues that a disk has without being asked.</summary>
+    public const int DefaultQueueLimit = 8;
+
     private const int MaxSerialBytes = 20;
+    private const int MinBlockSize = 512;
+
+    /// <summary>A page: Linux refuses disks with larger logical blocks.</summary>
+    private const int MaxLogicalBlockSize = 4096;
+    private const int MaxPhysicalBlockSize = 2 << 20;
 
     private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio");
 
@@ -28,18 +36,30 @@ public sealed record DiskConfig : VirtioConfig
     /// <summary>Pass discards on to the host.</summary>
     public bool Discard { get; init; } = true;
 
-    public int Queues { get; init; } = 1;
+    /// <summary>Offer write zeroes.</summary>
+    public bool WriteZeroes { get; init; } = true;
+
+    /// <summary>Null: one per vCPU, at most <see cref="DefaultQueueLimit"/>.</summary>
+    public int? Queues { get; init; }
+
+    /// <summary>Bytes, a power of two; null: what the image has.</summary>
+    public int? LogicalBlockSize { get; init; }
+
+    /// <inheritdoc cref="LogicalBlockSize"/>
+    public int? PhysicalBlockSize { get; init; }
 
     public string Serial { get; init; } = "";
 
     internal static MachineOption Option { get; } = new()
     {
         Name = "disk", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList, IsPath = true,
-        ValueName = "file=PATH[,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,aio=auto|io_uring|threads][,iothread=N]",
+        ValueName = "file=PATH[,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]" +
+            "[,logical_block_size=BYTES][,physical_block_size=BYTES][,aio=auto|io_uring|threads]" + VirtioSettings.ValueName,
         Keys =
         [
             new("file", OptionKeyKind.Text), s_model, new("readonly", OptionKeyKind.Boolean), s_cache, new("queues", OptionKeyKind.Integer),
-            new("serial", OptionKeyKind.Text), new("discard", OptionKeyKind.Boolean), s_engine, .. CommonKeys,
+            new("serial", OptionKeyKind.Text), new("discard", OptionKeyKind.Boolean), new("write-zeroes", OptionKeyKind.Boolean),
+            new("logical_block_size", OptionKeyKind.Size), new("physical_block_size", OptionKeyKind.Size), s_engine, .. CommonKeys,
         ],
         Help = "a disk, from a raw image or a block device",
         Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
@@ -50,12 +70,15 @@ public sealed record DiskConfig : VirtioConfig
     {
         _ = v.Choice(s_model);
         string path = v.Text("file") is { Length: > 0 } file ? file : throw new ConfigException($"{v.Where}: file is missing", "say which image to use: --disk file=disk.img");
-        int queues = v.Integer("queues") ?? 1;
+        int? queues = v.Integer("queues");
         if (queues is < 1 or > VirtioBlockOptions.QueueLimit)
             throw new ConfigException($"{v.Where}: queues must be between 1 and {VirtioBlockOptions.QueueLimit}");
         string serial = v.Text("serial") ?? "";
         if (Encoding.UTF8.GetByteCount(serial) > MaxSerialBytes)
             throw new ConfigException($"{v.Where}: serial '{Printable.Line(serial)}' is longer than {MaxSerialBytes} bytes");
+        int? logical = ReadBlockSize(v, "logical_block_size", MaxLogicalBlockSize), physical = ReadBlockSize(v, "physical_block_size", MaxPhysicalBlockSize);
+        if (physical < logical)
+            throw new ConfigException($"{v.Where}: physical_block_size must not be smaller than logical_block_size");
         return new DiskConfig
         {
             Path = path,
@@ -63,12 +86,19 @@ public sealed record DiskConfig : VirtioConfig
             Cache = (BlockCacheMode)(v.Choice(s_cache) ?? 0),
             Engine = (BlockEngine)(v.Choice(s_engine) ?? 0),
             Discard = v.Boolean("discard") ?? true,
+            WriteZeroes = v.Boolean("write-zeroes") ?? true,
+            LogicalBlockSize = logical,
+            PhysicalBlockSize = physical,
             Queues = queues,
             Serial = serial,
-            IoThread = ReadIoThread(v),
+            Virtio = VirtioSettings.Read(v, VirtioBlockOptions.MinQueueSize, VirtioBlockOptions.MaxQueueSize),
             Id = v.Text("id"),
         };
     }
+
+    private static int? ReadBlockSize(OptionValues v, string key, int max) => v.Size(key) is not { } size ? null
+        : size is >= MinBlockSize && size <= (ulong)max && ulong.IsPow2(size) ? (int)size
+        : throw new ConfigException($"{v.Where}: {key} must be a power of two between {MinBlockSize} and {max}");
 
     private static void WriteAll(Utf8JsonWriter writer, MachineConfig config)
     {
@@ -89,7 +119,13 @@ public sealed record DiskConfig : VirtioConfig
         writer.WriteString("cache", s_cache.Choices[(int)Cache]);
         writer.WriteString("aio", s_engine.Choices[(int)Engine]);
         writer.WriteBoolean("discard", Discard);
-        writer.WriteNumber("queues", Queues);
+        writer.WriteBoolean("write-zeroes", WriteZeroes);
+        if (LogicalBlockSize is { } logical)
+            writer.WriteNumber("logical_block_size", logical);
+        if (PhysicalBlockSize is { } physical)
+            writer.WriteNumber("physical_block_size", physical);
+        if (Queues is { } queues)
+            writer.WriteNumber("queues", queues);
         if (Serial.Length > 0)
             writer.WriteString("serial", Serial);
         WriteCommon(writer);

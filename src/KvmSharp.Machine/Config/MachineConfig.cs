@@ -50,6 +50,9 @@ public sealed record MachineConfig
     /// <summary>The KVM device node.</summary>
     public string KvmDevice { get; init; } = "/dev/kvm";
 
+    /// <summary>I/O threads that devices name.</summary>
+    public IReadOnlyList<IoThreadConfig> IoThreads { get; init; } = [];
+
     /// <summary>Disks, networks and the rest, in the order given.</summary>
     public IReadOnlyList<DeviceConfig> Devices { get; init; } = [];
 }

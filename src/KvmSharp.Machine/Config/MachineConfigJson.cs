@@ -164,14 +164,17 @@ public static class MachineConfigJson
                 case OptionKeyKind.Boolean when type is JsonTokenType.True or JsonTokenType.False:
                     values.Add(key, type == JsonTokenType.True ? "on" : "off");
                     break;
-                case OptionKeyKind.Integer or OptionKeyKind.Size or OptionKeyKind.Port or OptionKeyKind.Duration when type == JsonTokenType.Number:
+                case OptionKeyKind.Integer or OptionKeyKind.List or OptionKeyKind.Size or OptionKeyKind.Port or OptionKeyKind.Duration when type == JsonTokenType.Number:
                     values.Add(key, Encoding.UTF8.GetString(reader.ValueSpan));
+                    break;
+                case OptionKeyKind.List when type == JsonTokenType.StartArray:
+                    values.Add(key, ReadWords(ref reader, key, where));
                     break;
                 case OptionKeyKind.Features when type == JsonTokenType.StartArray:
                     while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
                         values.Add(key, reader.TokenType == JsonTokenType.String ? reader.GetString()! : throw WrongType(where, Expected(key), reader.TokenType));
                     break;
-                case OptionKeyKind.Text or OptionKeyKind.Choice or OptionKeyKind.Char or OptionKeyKind.Size or OptionKeyKind.Port or OptionKeyKind.Duration when type == JsonTokenType.String:
+                case OptionKeyKind.Text or OptionKeyKind.List or OptionKeyKind.Choice or OptionKeyKind.Char or OptionKeyKind.Size or OptionKeyKind.Port or OptionKeyKind.Duration when type == JsonTokenType.String:
                     values.Add(key, reader.GetString()!);
                     break;
                 default:
@@ -179,10 +182,27 @@ public static class MachineConfigJson
             }
         }
 
+        private static string ReadWords(ref Utf8JsonReader reader, OptionKey key, string where)
+        {
+            var words = new List<string>();
+            while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+            {
+                words.Add(reader.TokenType switch
+                {
+                    JsonTokenType.String => reader.GetString()!,
+                    JsonTokenType.Number => Encoding.UTF8.GetString(reader.ValueSpan),
+                    JsonTokenType other => throw WrongType(where, Expected(key), other),
+                });
+            }
+
+            return string.Join(':', words);
+        }
+
         private static string Expected(OptionKey key) => key.Kind switch
         {
             OptionKeyKind.Size => "a size such as \"512M\"",
             OptionKeyKind.Integer => "a number",
+            OptionKeyKind.List => "a number, a text such as \"0:2\" or a list",
             OptionKeyKind.Boolean => "true or false",
             OptionKeyKind.Choice => $"one of {string.Join(", ", key.Choices.Select(c => $"\"{c}\""))}",
             OptionKeyKind.Port => "a port such as 244 or \"0xf4\"",

@@ -25,7 +25,7 @@ public static class MachineConfigValidator
         ValidateChars(config);
         if (config.Grace < TimeSpan.Zero || config.Grace > TimeSpan.FromDays(1))
             throw new ConfigException("grace must be between 0 s and 1 day");
-        ValidateDevices(config.Devices);
+        ValidateDevices(config);
     }
 
     private static void ValidateName(string name)
@@ -122,13 +122,43 @@ public static class MachineConfigValidator
             throw new ConfigException($"{who}: {config.Path} is already used by another device");
     }
 
-    private static void ValidateDevices(IReadOnlyList<DeviceConfig> devices)
+    private static void ValidateDevices(MachineConfig config)
     {
+        var threads = new HashSet<string>(StringComparer.Ordinal);
+        foreach (IoThreadConfig thread in config.IoThreads)
+        {
+            if (!threads.Add(thread.Id))
+                throw new ConfigException($"two I/O threads have the id '{Printable.Line(thread.Id)}'");
+        }
+
         var ids = new HashSet<string>(StringComparer.Ordinal);
-        foreach (DeviceConfig device in devices)
+        var descriptors = new HashSet<int>();
+        foreach (DeviceConfig device in config.Devices)
         {
             if (device.Id is { } id && !ids.Add(id))
                 throw new ConfigException($"two devices have the id '{Printable.Line(id)}'");
+            if (device is VirtioConfig virtio)
+                ValidateIoThreads(virtio.Virtio.IoThreads, threads);
+            if (device is NetConfig { Descriptors: { } given } && given.FirstOrDefault(fd => !descriptors.Add(fd), -1) is var twice and >= 0)
+                throw new ConfigException($"descriptor {twice} is given to two network interfaces");
+        }
+    }
+
+    private static void ValidateIoThreads(IReadOnlyList<string> named, HashSet<string> declared)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (string name in named)
+        {
+            if (!declared.Contains(name) && !IoThreadConfig.IsNumber(name))
+            {
+                string? closest = Suggestion.Closest(name, declared);
+                throw new ConfigException(
+                    $"there is no I/O thread '{Printable.Line(name)}'",
+                    closest is null ? $"declare it with --iothread id=NAME, or use a number up to {IoThreadConfig.MaxNumber}" : $"did you mean {closest}?");
+            }
+
+            if (!seen.Add(name))
+                throw new ConfigException($"I/O thread '{Printable.Line(name)}' is named twice for one device");
         }
     }
 }

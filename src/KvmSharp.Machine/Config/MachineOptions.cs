@@ -112,6 +112,7 @@ public static class MachineOptions
             },
             Write = WriteDebugConsole,
         },
+        IoThreadConfig.Option,
         RngConfig.Option,
         DiskConfig.Option,
         NetConfig.Option,

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using KvmSharp.Backends.Net;
+using KvmSharp.Virtio.Devices.Net;
 
 namespace KvmSharp.Machine.Config;
 
@@ -8,6 +9,9 @@ public sealed record NetConfig : VirtioConfig
 {
     private const int MaxQueues = 64;
 
+    /// <summary>The kernel default of fs.nr_open.</summary>
+    private const int MaxDescriptor = (1 << 20) - 1;
+
     private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio");
 
     /// <summary>The tap's name; null: the next free kvmsharpN.</summary>
@@ -15,6 +19,9 @@ public sealed record NetConfig : VirtioConfig
 
     /// <summary>Null: one that depends on the machine's name and the interface's place only.</summary>
     public MacAddress? Mac { get; init; }
+
+    /// <summary>Open descriptors of a tap that the program inherited, one per queue pair; null: the tap is opened by name.</summary>
+    public IReadOnlyList<int>? Descriptors { get; init; }
 
     /// <summary>Queue pairs.</summary>
     public int Queues { get; init; } = 1;
@@ -25,14 +32,17 @@ public sealed record NetConfig : VirtioConfig
     /// <summary>Null: what the tap has, or the bridge's.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary>Virtio feature bits not to offer.</summary>
+    public ulong WithheldFeatures { get; init; }
+
     internal static MachineOption Option { get; } = new()
     {
         Name = "net", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList,
-        ValueName = "tap=NAME[,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,iothread=N]",
+        ValueName = "tap=NAME|fd=N[:N...][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,FEATURE=off]" + VirtioSettings.ValueName,
         Keys =
         [
             new("tap", OptionKeyKind.Text), s_model, new("bridge", OptionKeyKind.Text), new("mac", OptionKeyKind.Text),
-            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), .. CommonKeys,
+            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), new("fd", OptionKeyKind.List), .. NetFeatureKeys.All.Select(f => f.Key), .. CommonKeys,
         ],
         Help = "a network interface, on a tap that exists or is made",
         Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
@@ -42,9 +52,15 @@ public sealed record NetConfig : VirtioConfig
     private static NetConfig Read(OptionValues v)
     {
         _ = v.Choice(s_model);
-        int queues = v.Integer("queues") ?? 1;
+        IReadOnlyList<int>? descriptors = ReadDescriptors(v);
+        int queues = v.Integer("queues") ?? descriptors?.Count ?? 1;
         if (queues is < 1 or > MaxQueues)
             throw new ConfigException($"{v.Where}: queues must be between 1 and {MaxQueues}");
+        if (descriptors is not null && descriptors.Count != queues)
+            throw new ConfigException($"{v.Where}: {descriptors.Count} descriptors are not {queues} queues", "give one descriptor per queue, and leave queues out");
+        ulong withheld = NetFeatureKeys.ReadWithheld(v);
+        if (queues > 1 && (withheld & NetFeatureKeys.ControlQueue) != 0)
+            throw new ConfigException($"{v.Where}: several queues need the control queue", "use queues=1, or leave ctrl_vq=off out");
         int? mtu = v.Integer("mtu");
         if (mtu is < 68 or > 65521)
             throw new ConfigException($"{v.Where}: mtu must be between 68 and 65521");
@@ -55,9 +71,26 @@ public sealed record NetConfig : VirtioConfig
             Queues = queues,
             Bridge = v.Text("bridge"),
             Mtu = mtu,
-            IoThread = ReadIoThread(v),
+            Descriptors = descriptors,
+            WithheldFeatures = withheld,
+            Virtio = VirtioSettings.Read(v, VirtioNetOptions.MinQueueSize, VirtioNetOptions.MaxQueueSize),
             Id = v.Text("id"),
         };
+    }
+
+    private static IReadOnlyList<int>? ReadDescriptors(OptionValues v)
+    {
+        IReadOnlyList<int> descriptors = v.Numbers("fd", MaxDescriptor);
+        if (descriptors.Count == 0)
+            return null;
+        foreach (string key in (ReadOnlySpan<string>)["tap", "bridge", "mtu"])
+        {
+            if (v.Text(key) is not null)
+                throw new ConfigException($"{v.Where}: {key} cannot be given together with fd", "whoever opened the descriptor chose the tap and sets it up");
+        }
+
+        return descriptors.All(fd => fd > 2) ? descriptors
+            : throw new ConfigException($"{v.Where}: fd 0, 1 and 2 are standard input, output and error", "open the tap on 3 or higher");
     }
 
     private static MacAddress? ReadMac(OptionValues v)
@@ -92,6 +125,9 @@ public sealed record NetConfig : VirtioConfig
         writer.WriteNumber("queues", Queues);
         if (Mtu is { } mtu)
             writer.WriteNumber("mtu", mtu);
+        if (Descriptors is { } descriptors)
+            VirtioSettings.WriteList(writer, "fd", descriptors);
+        NetFeatureKeys.Write(writer, WithheldFeatures);
         WriteCommon(writer);
         writer.WriteEndObject();
     }

@@ -9,6 +9,10 @@ public enum OptionKeyKind
     Size,
 
     Integer,
+
+    /// <summary>Words with colons between them; in a file also a number or a list.</summary>
+    List,
+
     Boolean,
 
     /// <summary>One of the key's choices.</summary>

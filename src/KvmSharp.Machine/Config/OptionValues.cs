@@ -103,6 +103,41 @@ public sealed class OptionValues(string where)
         return features;
     }
 
+    /// <summary>The words between colons; empty if the key was not given.</summary>
+    public IReadOnlyList<string> List(string key)
+    {
+        if (Find(key) is not { } text)
+            return [];
+        string[] words = text.Split(':');
+        return words.All(w => w.Length > 0) ? words : throw Bad(key, text, "has an empty part; put single colons between the parts");
+    }
+
+    /// <summary>Numbers from 0 to <paramref name="max"/> and ranges, as <c>0-3:6</c>, without repetitions; empty if the key was not given.</summary>
+    public IReadOnlyList<int> Numbers(string key, int max)
+    {
+        if (Find(key) is null)
+            return [];
+        var numbers = new List<int>();
+        var seen = new HashSet<int>();
+        foreach (string word in List(key))
+        {
+            int dash = word.IndexOf('-', StringComparison.Ordinal);
+            if (!TryNumber(dash < 0 ? word : word[..dash], max, out int first) || !TryNumber(word[(dash + 1)..], max, out int last) || last < first)
+                throw Bad(key, word, $"is not a number or a range up to {max}, as 2 or 0-3");
+            for (int number = first; number <= last; number++)
+            {
+                if (!seen.Add(number))
+                    throw Bad(key, word, $"repeats {number}");
+                numbers.Add(number);
+            }
+        }
+
+        return numbers;
+    }
+
+    private static bool TryNumber(string text, int max, out int number) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= max;
+
     private string? Find(string key)
     {
         foreach ((string name, string text) in _entries)

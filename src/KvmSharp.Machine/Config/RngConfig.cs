@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using KvmSharp.Virtio.Devices.Rng;
 
 namespace KvmSharp.Machine.Config;
 
@@ -14,7 +15,7 @@ public sealed record RngConfig : VirtioConfig
     internal static MachineOption Option { get; } = new()
     {
         Name = "rng", Group = "Devices", Arity = OptionArity.Optional, Syntax = OptionSyntax.CommaList,
-        ValueName = "[max-bytes=SIZE][,period=TIME][,iothread=N]",
+        ValueName = "[max-bytes=SIZE][,period=TIME]" + VirtioSettings.ValueName,
         Keys = [new("max-bytes", OptionKeyKind.Size), new("period", OptionKeyKind.Duration), .. CommonKeys],
         Help = "an entropy device, at most so many bytes per period (default 1s)",
         Apply = (c, v) => c with { Devices = [.. c.Devices, Read(v[^1])] },
@@ -29,7 +30,7 @@ public sealed record RngConfig : VirtioConfig
     {
         TimeSpan period = values.Duration("period") ?? TimeSpan.FromSeconds(1);
         return period >= TimeSpan.FromMilliseconds(1)
-            ? new RngConfig { MaxBytes = values.Size("max-bytes") ?? 0, Period = period, IoThread = ReadIoThread(values), Id = values.Text("id") }
+            ? new RngConfig { MaxBytes = values.Size("max-bytes") ?? 0, Period = period, Virtio = VirtioSettings.Read(values, VirtioRngOptions.MinQueueSize, VirtioRngOptions.MaxQueueSize), Id = values.Text("id") }
             : throw new ConfigException($"{values.Where}: period must be at least 1ms");
     }
 

@@ -9,6 +9,8 @@ internal static class RngModule
     public static void Attach(BoardContext board, RngConfig config)
     {
         var options = new VirtioRngOptions { Name = config.Id ?? "rng", MaxBytes = config.MaxBytes, PeriodMs = (int)config.Period.TotalMilliseconds };
-        board.Virtio.Attach(new VirtioRng(board.Virtio.GetIoThreads(config.IoThread, 1)[0], options));
+        if (config.Virtio.QueueSize is { } size)
+            options = options with { QueueSize = (ushort)size };
+        board.Virtio.Attach(config.Virtio, new VirtioRng(board.Virtio.GetIoThreads(config.Virtio, 1)[0], options));
     }
 }

@@ -1,3 +1,6 @@
+using System.Globalization;
+using KvmSharp.Abi;
+using KvmSharp.Core;
 using KvmSharp.Core.Events;
 using KvmSharp.Machine.Config;
 using KvmSharp.Virtio;
@@ -16,26 +19,36 @@ internal sealed class VirtioModule(BoardContext board)
     private const int MaxThreadsPerDevice = 8;
 
     private readonly List<IVirtioTransport> _transports = [];
-    private readonly SortedDictionary<int, EventLoop> _ioThreads = [];
+    private readonly Dictionary<string, EventLoop> _ioThreads = [];
 
     /// <summary>Of all devices attached so far.</summary>
     public IReadOnlyList<IVirtioTransport> Transports => _transports;
 
-    /// <summary>The device's I/O threads: the one with the number that was asked for, which devices may share, or new ones, one per queue within reason.</summary>
-    public IReadOnlyList<EventLoop> GetIoThreads(int? number, int queues)
+    /// <summary>The device's I/O threads: those that it names, which devices may share, or new ones, one per queue within reason.</summary>
+    public IReadOnlyList<EventLoop> GetIoThreads(VirtioSettings settings, int queues)
     {
-        if (number is { } asked)
-            return [_ioThreads.GetValueOrDefault(asked) ?? StartIoThread(asked)];
+        if (settings.IoThreads.Count > 0)
+            return [.. settings.IoThreads.Select(name => _ioThreads.GetValueOrDefault(name) ?? StartIoThread(Find(name)))];
         var loops = new EventLoop[Math.Clamp(queues, 1, Math.Min(Environment.ProcessorCount, MaxThreadsPerDevice))];
         for (int i = 0; i < loops.Length; i++)
-            loops[i] = StartIoThread(FirstFreeNumber());
+            loops[i] = StartIoThread(new IoThreadConfig(FirstFreeNumber()) { Cpus = settings.Cpus, PollMaxNs = settings.PollMaxNs });
         return loops;
     }
 
     /// <summary>Makes the device visible to the guest. It is the board's from the call on, also if that fails.</summary>
-    public void Attach(IVirtioDevice device)
+    public void Attach(VirtioSettings settings, IVirtioDevice device)
     {
-        var options = new VirtioTransportOptions { Logger = board.Loggers.CreateLogger(device.Identity.Name) };
+        var options = new VirtioTransportOptions
+        {
+            RingFeatures = RingFeatures(settings), IoEventFd = settings.IoEventFd, IrqFd = settings.IrqFd, Vectors = settings.Vectors,
+            Logger = board.Loggers.CreateLogger(device.Identity.Name),
+        };
+        if (board.Pci is null && settings.Vectors > 0)
+        {
+            device.Dispose();
+            throw new ConfigException($"{device.Identity.Name}: there are no MSI-X vectors without PCI", "leave vectors out, or use --machine pc");
+        }
+
         if (board.Pci is null)
             AttachToMmio(device, options);
         else
@@ -74,21 +87,45 @@ internal sealed class VirtioModule(BoardContext board)
         board.Describe(new VirtioMmioAml(index, address, gsi));
     }
 
-    private EventLoop StartIoThread(int number)
+    private static ulong RingFeatures(VirtioSettings settings) => VirtioFeatures.RingReset |
+        (settings.Packed ? VirtioFeatures.RingPacked : 0) |
+        (settings.EventIdx ? VirtioFeatures.EventIdx : 0) |
+        (settings.IndirectDesc ? VirtioFeatures.IndirectDesc : 0) |
+        (settings.InOrder ? VirtioFeatures.InOrder : 0);
+
+    /// <summary>A number needs no declaration.</summary>
+    private IoThreadConfig Find(string name) => board.Config.IoThreads.FirstOrDefault(t => t.Id == name) ?? new IoThreadConfig(name);
+
+    private EventLoop StartIoThread(IoThreadConfig config)
     {
-        string name = $"iothread {number}";
-        EventLoop loop = board.Own(new EventLoop(new EventLoopOptions { Name = name, OnFailure = e => board.Fail($"{name} failed: {e}") }));
-        loop.Start();
-        _ioThreads.Add(number, loop);
+        string name = $"iothread {config.Id}";
+        var options = new EventLoopOptions { Name = name, Cpus = config.Cpus, OnFailure = e => board.Fail($"{name} failed: {e}") };
+        if (config.PollMaxNs is { } poll)
+            options = options with { PollMaxNs = poll };
+        EventLoop loop = board.Own(new EventLoop(options));
+        try
+        {
+            loop.Start();
+        }
+        catch (LinuxException e) when (e.Errno == LibcConstants.EINVAL && config.Cpus.Count > 0)
+        {
+            throw new ConfigException($"{name} can run on none of the CPUs {string.Join(':', config.Cpus)}", "choose cpus that this host has and that this process may use");
+        }
+
+        _ioThreads.Add(config.Id, loop);
         return loop;
     }
 
-    /// <summary>Numbers that any device asks for are left to it.</summary>
-    private int FirstFreeNumber()
+    /// <summary>Numbers that are declared or that any device asks for are left to it.</summary>
+    private string FirstFreeNumber()
     {
-        int number = 0;
-        while (_ioThreads.ContainsKey(number) || board.Config.Devices.Any(d => d is VirtioConfig virtio && virtio.IoThread == number))
-            number++;
-        return number;
+        for (int number = 0; ; number++)
+        {
+            string id = number.ToString(CultureInfo.InvariantCulture);
+            bool taken = _ioThreads.ContainsKey(id) || board.Config.IoThreads.Any(t => t.Id == id) ||
+                board.Config.Devices.Any(d => d is VirtioConfig device && device.Virtio.IoThreads.Contains(id));
+            if (!taken)
+                return id;
+        }
     }
 }

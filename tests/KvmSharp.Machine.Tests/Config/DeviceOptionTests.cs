@@ -1,5 +1,6 @@
 using KvmSharp.Backends.Block;
 using KvmSharp.Machine.Config;
+using static KvmSharp.Abi.Virtio.VirtioNet;
 
 namespace KvmSharp.Machine.Tests.Config;
 
@@ -9,14 +10,87 @@ public sealed class DeviceOptionTests
     [Fact]
     public void Resolve_Disk_HasEveryKey()
     {
-        DiskConfig disk = Assert.IsType<DiskConfig>(Single("disk", "file=a,,b.img,model=virtio,readonly=on,cache=directsync,aio=threads,queues=4,serial=S1,discard=off,iothread=7,id=root"));
+        DiskConfig disk = Assert.IsType<DiskConfig>(Single("disk",
+            "file=a,,b.img,model=virtio,readonly=on,cache=directsync,aio=threads,queues=4,serial=S1,discard=off,write-zeroes=off,logical_block_size=4K,physical_block_size=8K,id=root"));
 
         Assert.Equal(
             new DiskConfig
             {
-                Path = "a,b.img", ReadOnly = true, Cache = BlockCacheMode.Directsync, Engine = BlockEngine.Threads, Queues = 4, Serial = "S1", Discard = false, IoThread = 7, Id = "root",
+                Path = "a,b.img", ReadOnly = true, Cache = BlockCacheMode.Directsync, Engine = BlockEngine.Threads, Queues = 4, Serial = "S1", Discard = false,
+                WriteZeroes = false, LogicalBlockSize = 4096, PhysicalBlockSize = 8192, Id = "root",
             },
             disk);
+    }
+
+    [Theory]
+    [InlineData("disk", "file=a")]
+    [InlineData("net", "tap=t")]
+    [InlineData("rng", "period=1s")]
+    public void Resolve_EveryVirtioDevice_HasTheCommonKeys(string option, string text)
+    {
+        VirtioSettings settings = Settings(option, text + ",packed=on,event_idx=off,indirect_desc=off,in_order=on,ioeventfd=off,irqfd=off,vectors=0,queue-size=16,cpus=1-3:6,poll-max-ns=0");
+
+        Assert.Equal([1, 2, 3, 6], settings.Cpus);
+        Assert.Equal(
+            new VirtioSettings
+            {
+                Packed = true, EventIdx = false, IndirectDesc = false, InOrder = true, IoEventFd = false, IrqFd = false, Vectors = 0, QueueSize = 16, PollMaxNs = 0,
+            },
+            settings with { Cpus = [] });
+    }
+
+    [Fact]
+    public void Resolve_IoThreads_AreNamedInOrder() => Assert.Equal(["a", "7"], Settings("disk", "d,iothread=a:7").IoThreads);
+
+    [Fact]
+    public void Resolve_IoThreadDeclared_HasItsCpusAndPolling()
+    {
+        MachineConfig config = Resolve(("iothread", "fast,cpus=2:0,poll-max-ns=1000"), ("iothread", "id=slow"));
+
+        Assert.Equal(("fast", 1000), (config.IoThreads[0].Id, config.IoThreads[0].PollMaxNs));
+        Assert.Equal([2, 0], config.IoThreads[0].Cpus);
+        Assert.Equal(new IoThreadConfig("slow"), config.IoThreads[1]);
+    }
+
+    [Theory]
+    [InlineData("mrg_rxbuf", 1UL << VIRTIO_NET_F_MRG_RXBUF)]
+    [InlineData("csum", 1UL << VIRTIO_NET_F_CSUM)]
+    [InlineData("guest_csum", 1UL << VIRTIO_NET_F_GUEST_CSUM)]
+    [InlineData("host_tso4", 1UL << VIRTIO_NET_F_HOST_TSO4)]
+    [InlineData("host_tso6", 1UL << VIRTIO_NET_F_HOST_TSO6)]
+    [InlineData("guest_tso4", 1UL << VIRTIO_NET_F_GUEST_TSO4)]
+    [InlineData("guest_tso6", 1UL << VIRTIO_NET_F_GUEST_TSO6)]
+    [InlineData("host_uso", 1UL << VIRTIO_NET_F_HOST_USO)]
+    [InlineData("guest_uso", 1UL << VIRTIO_NET_F_GUEST_USO4 | 1UL << VIRTIO_NET_F_GUEST_USO6)]
+    [InlineData("ctrl_vq", 1UL << VIRTIO_NET_F_CTRL_VQ)]
+    public void Resolve_NetFeatureOff_IsWithheld(string key, ulong bits)
+    {
+        Assert.Equal(bits, Assert.IsType<NetConfig>(Single("net", $"t,{key}=off")).WithheldFeatures);
+        Assert.Equal(0UL, Assert.IsType<NetConfig>(Single("net", $"t,{key}=on")).WithheldFeatures);
+    }
+
+    [Fact]
+    public void Resolve_NetByDescriptors_HasAQueueForEach()
+    {
+        NetConfig net = Assert.IsType<NetConfig>(Single("net", "fd=7:9"));
+
+        Assert.Equal([7, 9], net.Descriptors);
+        Assert.Equal(2, net.Queues);
+    }
+
+    [Theory]
+    [InlineData("disk", "d,iothread=fsat", "there is no I/O thread 'fsat'", "did you mean fast?")]
+    [InlineData("disk", "d,iothread=1000", "there is no I/O thread '1000'", "declare it with --iothread id=NAME, or use a number up to 999")]
+    [InlineData("net", "t,iothread=fast:fast", "I/O thread 'fast' is named twice for one device", null)]
+    [InlineData("iothread", "fast", "two I/O threads have the id 'fast'", null)]
+    [InlineData("net", "fd=5", "descriptor 5 is given to two network interfaces", null)]
+    public void Validate_WhatDoesNotFitTogether_IsRefused(string option, string text, string message, string? hint)
+    {
+        MachineConfig config = Resolve(("kernel", "k"), ("iothread", "fast"), ("net", "fd=5,iothread=999"), (option, text));
+
+        ConfigException error = Assert.Throws<ConfigException>(() => MachineConfigValidator.Validate(config));
+
+        Assert.Equal((message, hint), (error.Message, error.Hint));
     }
 
     [Fact]
@@ -39,7 +113,30 @@ public sealed class DeviceOptionTests
     [InlineData("disk", "a,queues=0", "--disk: queues must be between 1 and 256")]
     [InlineData("disk", "a,serial=123456789012345678901", "--disk: serial '123456789012345678901' is longer than 20 bytes")]
     [InlineData("disk", "a,cache=fast", "--disk: cache 'fast' is not one of writeback, none, writethrough, directsync, unsafe")]
-    [InlineData("disk", "a,iothread=-1", "--disk: iothread must be between 0 and 999")]
+    [InlineData("disk", "a,logical_block_size=8K", "--disk: logical_block_size must be a power of two between 512 and 4096")]
+    [InlineData("disk", "a,physical_block_size=1000", "--disk: physical_block_size must be a power of two between 512 and 2097152")]
+    [InlineData("disk", "a,logical_block_size=4K,physical_block_size=512", "--disk: physical_block_size must not be smaller than logical_block_size")]
+    [InlineData("disk", "a,queue-size=2", "--disk: queue-size must be a power of two between 4 and 1024")]
+    [InlineData("net", "t,queue-size=100", "--net: queue-size must be a power of two between 16 and 1024")]
+    [InlineData("rng", "queue-size=2048", "--rng: queue-size must be a power of two between 2 and 1024")]
+    [InlineData("disk", "a,vectors=-1", "--disk: vectors must be between 0 and 2048")]
+    [InlineData("disk", "a,vectors=2049", "--disk: vectors must be between 0 and 2048")]
+    [InlineData("disk", "a,packed=maybe", "--disk: packed 'maybe' is not on or off")]
+    [InlineData("disk", "a,poll-max-ns=1000000001", "--disk: poll-max-ns must be between 0 and 1000000000")]
+    [InlineData("disk", "a,cpus=3-1", "--disk: cpus '3-1' is not a number or a range up to 8191, as 2 or 0-3")]
+    [InlineData("disk", "a,cpus=8192", "--disk: cpus '8192' is not a number or a range up to 8191, as 2 or 0-3")]
+    [InlineData("disk", "a,cpus=0-3:2", "--disk: cpus '2' repeats 2")]
+    [InlineData("disk", "a,cpus=1::2", "--disk: cpus '1::2' has an empty part; put single colons between the parts")]
+    [InlineData("disk", "a,iothread=0,cpus=1", "--disk: cpus and poll-max-ns are for threads of the device's own")]
+    [InlineData("iothread", "cpus=1", "--iothread: id is missing")]
+    [InlineData("iothread", "a/b", "--iothread: id 'a/b' must be 1 to 32 letters, digits and -_.")]
+    [InlineData("iothread", "t,poll-max-ns=-1", "--iothread: poll-max-ns must be between 0 and 1000000000")]
+    [InlineData("net", "fd=2", "--net: fd 0, 1 and 2 are standard input, output and error")]
+    [InlineData("net", "fd=x", "--net: fd 'x' is not a number or a range up to 1048575, as 2 or 0-3")]
+    [InlineData("net", "fd=5,tap=t", "--net: tap cannot be given together with fd")]
+    [InlineData("net", "fd=5,mtu=1500", "--net: mtu cannot be given together with fd")]
+    [InlineData("net", "fd=5:6,queues=3", "--net: 2 descriptors are not 3 queues")]
+    [InlineData("net", "t,queues=2,ctrl_vq=off", "--net: several queues need the control queue")]
     [InlineData("rng", "period=0", "--rng: period must be at least 1ms")]
     [InlineData("net", "t,mac=1:2", "--net: mac '1:2' is not an address, as 52:54:00:12:34:56")]
     [InlineData("net", "t,mac=01:00:00:00:00:00", "--net: mac 01:00:00:00:00:00 is a multicast address")]
@@ -51,11 +148,19 @@ public sealed class DeviceOptionTests
         Assert.Equal(message, error.Message);
     }
 
-    private static DeviceConfig Single(string name, string text)
+    private static DeviceConfig Single(string name, string text) => Assert.Single(Resolve((name, text)).Devices);
+
+    private static VirtioSettings Settings(string name, string text) => Assert.IsAssignableFrom<VirtioConfig>(Single(name, text)).Virtio;
+
+    private static MachineConfig Resolve(params ReadOnlySpan<(string Name, string Text)> said)
     {
-        MachineOption option = MachineOptions.Find(name)!;
         var source = new MachineConfigSource();
-        source.Add(option, OptionText.Parse(option, text, "--" + name));
-        return Assert.Single(MachineConfigSource.Resolve(source).Devices);
+        foreach ((string name, string text) in said)
+        {
+            MachineOption option = MachineOptions.Find(name)!;
+            source.Add(option, OptionText.Parse(option, text, "--" + name));
+        }
+
+        return MachineConfigSource.Resolve(source);
     }
 }

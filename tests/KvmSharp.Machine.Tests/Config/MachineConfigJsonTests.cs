@@ -53,6 +53,10 @@ public sealed class MachineConfigJsonTests
     [InlineData("{\"no-reboot\": \"yes\"}", "f:1: no-reboot must be true or false, not a text")]
     [InlineData("{\"serial\": [\n\"stdio\",\n7]}", "f:3: serial[1] must be a text such as \"stdio\" or \"file:PATH\", not a number")]
     [InlineData("{\"cpu\": {\"features\": [1]}}", "f:1: cpu.features must be a list such as [\"+avx2\", \"-x2apic\"], not a number")]
+    [InlineData("{\"disk\": [{\"file\": \"d\", \"iothread\": true}]}", "f:1: disk[0].iothread must be a number, a text such as \"0:2\" or a list, not true or false")]
+    [InlineData("{\"disk\": [{\"file\": \"d\", \"cpus\": [1, [2]]}]}", "f:1: disk[0].cpus must be a number, a text such as \"0:2\" or a list, not a list")]
+    [InlineData("{\"disk\": [{\"file\": \"d\", \"packed\": \"on\"}]}", "f:1: disk[0].packed must be true or false, not a text")]
+    [InlineData("{\"disk\": [{\"file\": \"d\", \"queue-size\": 3}]}", "f:1: disk[0]: queue-size must be a power of two between 4 and 1024")]
     [InlineData("{\"memory\": \"1G\", \"memory\": \"2G\"}", "f:1: memory is given twice")]
     [InlineData("[]", "f:1: a configuration is a JSON object, { ... }")]
     [InlineData("{\"irqchip\": \"spilt\"}", "f:1: irqchip: 'spilt' is not one of kernel, split")]
@@ -91,7 +95,7 @@ public sealed class MachineConfigJsonTests
     [Fact]
     public void Write_EveryKey_IsAnOption()
     {
-        MachineConfig config = Resolve("{\"kernel\": \"k\", \"initrd\": \"i\", \"append\": \"a\", \"module\": \"m\", \"pidfile\": \"p\", \"debug-exit\": true, \"debug-console\": true, \"rng\": true, \"disk\": [\"d\"], \"net\": [\"t\"]}");
+        MachineConfig config = Resolve("{\"kernel\": \"k\", \"initrd\": \"i\", \"append\": \"a\", \"module\": \"m\", \"pidfile\": \"p\", \"debug-exit\": true, \"debug-console\": true, \"iothread\": [\"t\"], \"rng\": true, \"disk\": [\"d\"], \"net\": [\"t\"]}");
 
         using JsonDocument json = JsonDocument.Parse(MachineConfigJson.Write(config));
 
@@ -102,8 +106,8 @@ public sealed class MachineConfigJsonTests
     public void Write_ThenRead_IsTheSame()
     {
         string written = MachineConfigJson.Write(Resolve("{\"kernel\": \"k\", \"cpus\": \"8,threads=2,sockets=2\", \"cpu\": \"max,-avx2\", \"memory\": \"3M,lock=on\", \"serial\": [\"pty\", \"unix:/s\"]," +
-            "\"rng\": \"max-bytes=1K,period=20ms,iothread=3\", \"disk\": [\"a.img,cache=none,queues=2,serial=x\", {\"file\": \"b\", \"readonly\": true, \"id\": \"root\"}]," +
-            "\"net\": [\"tap0,bridge=br0,mac=52:54:00:12:34:56,queues=2,mtu=9000\"]}"));
+            "\"rng\": \"max-bytes=1K,period=20ms,iothread=3,packed=on,event_idx=off,vectors=0\", \"disk\": [\"a.img,cache=none,queues=2,serial=x\", {\"file\": \"b\", \"readonly\": true, \"id\": \"root\", \"iothread\": [\"a\", 5], \"logical_block_size\": 4096, \"write-zeroes\": false}]," +
+            "\"net\": [\"tap0,bridge=br0,mac=52:54:00:12:34:56,queues=2,mtu=9000,guest_uso=off,queue-size=512,cpus=1:2,poll-max-ns=5\", {\"fd\": [7, 8], \"csum\": false}], \"iothread\": [{\"id\": \"a\", \"cpus\": 3, \"poll-max-ns\": 0}]}"));
 
         Assert.Equal(written, MachineConfigJson.Write(Resolve(written)));
     }
