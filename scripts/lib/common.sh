@@ -84,3 +84,25 @@ with_cache_lock() {
         "$@" 8>&-
     )
 }
+
+# Runs a command so that SIGTERM and SIGHUP to this script reach it (a shell would sit on them until the command ended).
+# On a terminal it stays in the foreground, where the terminal itself signals it.
+run_forwarding() {
+    local child status=0
+    if [ -t 0 ]; then "$@"; return; fi
+    "$@" <&0 &
+    child=$!
+    trap 'kill -TERM "$child" 2>/dev/null' TERM HUP
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        kill -0 "$child" 2>/dev/null || break
+    done
+    # A wait that a signal ended gave the signal; the command's own status is still kept.
+    if [ "$status" = 143 ] || [ "$status" = 129 ]; then
+        status=0
+        wait "$child" || status=$?
+    fi
+    trap - TERM HUP
+    return "$status"
+}
