@@ -85,3 +85,27 @@ tools_initramfs() { # SCRIPT|'' SERIES FLAVOUR [MODULE...]
     fi
     echo "$image"
 }
+
+# An initramfs that mounts a disk and starts what is on it. Its /modules are those a disk needs (first line of root-modules); /modules.tar
+# has these and the others in there as the root file system's /lib/modules shall have them, with their index.
+root_initramfs() { # SERIES FLAVOUR
+    local kernel version early all tar key work
+    kernel=$(kernel_dir "$1" "$2")
+    version=$(cat "$kernel/version")
+    early=$(head -n 1 "$repo/scripts/lib/root-modules")
+    all=$(xargs <"$repo/scripts/lib/root-modules")
+    key=$({ cat "$repo/scripts/lib/initramfs.sh"; echo "$version $all"; } | sha256sum | cut -c1-16)
+    tar=$cache/initramfs/modules-$version-$key.tar
+    if [ ! -e "$tar" ]; then
+        mkdir -p "$cache/initramfs"
+        work=$(mktemp -d "$cache/initramfs/.new.XXXXXX")
+        # shellcheck disable=SC2086
+        kernel_modules "$kernel" "$work/lib/modules/$version/kernel" $all >/dev/null
+        cp "$kernel/root/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$work/lib/modules/$version/"
+        depmod -b "$work" "$version"
+        tar -C "$work/lib/modules" --owner=0 --group=0 -cf "$work/tar" "$version"
+        mv "$work/tar" "$tar"
+        rm -rf "$work"
+    fi
+    pack_initramfs "root-$version" "$repo/scripts/lib/root-init" "$kernel" "$early" "$tar=modules.tar"
+}
