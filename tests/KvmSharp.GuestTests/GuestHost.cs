@@ -10,6 +10,7 @@ public sealed class GuestHost : IDisposable
 {
     private readonly string _lab = $"tests-{Environment.ProcessId}";
     private readonly string _log;
+    private readonly string _scratch = Directory.CreateTempSubdirectory("kvmsharp-tests-").FullName;
     private readonly Dictionary<string, GuestKernel> _kernels = [];
     private int _repeats;
 
@@ -44,6 +45,21 @@ public sealed class GuestHost : IDisposable
 
     /// <summary>The path of an initramfs with these of a kernel's modules.</summary>
     public static string Initramfs(string series, string flavour, params string[] modules) => Prepare("guest.sh", ["initramfs", series, flavour, .. modules]);
+
+    /// <summary>The path of a raw image with a Debian root file system. Nothing may write to it.</summary>
+    public static string RootImage() => Prepare("guest.sh", "rootfs");
+
+    /// <summary>The path of the initramfs that starts such an image with this kernel.</summary>
+    public static string RootInitramfs(string series, string flavour) => Prepare("guest.sh", "root-initramfs", series, flavour);
+
+    /// <summary>Copies a sparse file to where the host of the guests may write it; the new path, the same on both sides.</summary>
+    public string CopyToScratch(string path)
+    {
+        string copy = Path.Combine(_scratch, Path.GetRandomFileName());
+        using RunningProcess process = RunningProcess.Start("/bin/cp", ["--reflink=auto", "--sparse=always", path, copy]);
+        int? status = process.WaitForExit(TimeSpan.FromMinutes(2));
+        return status == 0 ? copy : throw new InvalidOperationException($"Cannot copy {path}: {process.Output}");
+    }
 
     /// <summary>The arguments of a run: this kernel and a test of its init, then whatever else.</summary>
     public string[] Arguments(string kernel, string protocol, string append, params string[] more) =>
@@ -83,10 +99,13 @@ public sealed class GuestHost : IDisposable
     {
         if (_repeats > 0)
             Log($"{_repeats} run(s) had to be repeated");
-        if (!InLab)
-            return;
-        using RunningProcess stop = RunningProcess.Start(RepositoryPaths.Script("lab.sh"), ["--stop", _lab]);
-        stop.WaitForExit(TimeSpan.FromSeconds(30));
+        if (InLab)
+        {
+            using RunningProcess stop = RunningProcess.Start(RepositoryPaths.Script("lab.sh"), ["--stop", _lab]);
+            stop.WaitForExit(TimeSpan.FromSeconds(30));
+        }
+
+        Directory.Delete(_scratch, recursive: true);
     }
 
     private static bool HasHardwareKvm()
@@ -126,7 +145,7 @@ public sealed class GuestHost : IDisposable
         {
             using RunningProcess start = RunningProcess.Start(
                 RepositoryPaths.Script("lab.sh"),
-                ["--keep", _lab, "--mem", "7G", "--owner", Environment.ProcessId.ToString(CultureInfo.InvariantCulture), "--boot-timeout", "180"]);
+                ["--keep", _lab, "--mem", "7G", "--scratch", _scratch, "--owner", Environment.ProcessId.ToString(CultureInfo.InvariantCulture), "--boot-timeout", "180"]);
             if (start.WaitForExit(TimeSpan.FromMinutes(6)) == 0)
                 return;
             Log($"the lab did not start:\n{start.Output}");
