@@ -22,3 +22,13 @@ public unsafe struct termios
     public byte c_line;
     public fixed byte c_cc[19];
 }
+
+/// <summary><c>struct winsize</c> (asm-generic/termios.h), the argument of TIOCGWINSZ and TIOCSWINSZ.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct winsize
+{
+    public ushort ws_row;
+    public ushort ws_col;
+    public ushort ws_xpixel;
+    public ushort ws_ypixel;
+}

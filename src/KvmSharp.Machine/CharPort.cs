@@ -30,6 +30,12 @@ internal sealed class CharPort(ICharBackend backend) : ICharFrontend, IDisposabl
             _device?.Receive(data);
     }
 
+    public void OnHostEvent(CharEvent happened)
+    {
+        lock (_gate)
+            _device?.OnHostEvent(happened);
+    }
+
     /// <summary>
     /// A backend for one device's lifetime. Dispose it before the device: no input reaches the device afterwards. Control thread only.
     /// </summary>
@@ -42,6 +48,12 @@ internal sealed class CharPort(ICharBackend backend) : ICharFrontend, IDisposabl
         public void Start(ICharFrontend frontend) => port.Attach(frontend);
 
         public void Write(ReadOnlySpan<byte> data) => port.Backend.Write(data);
+
+        public int TryWrite(ReadOnlySpan<byte> data) => port.Backend.TryWrite(data);
+
+        public bool IsConnected => port.Backend.IsConnected;
+
+        public TerminalSize Size => port.Backend.Size;
 
         public void OnFrontendReady() => port.Backend.OnFrontendReady();
 

@@ -7,15 +7,18 @@ namespace KvmSharp.Backends.Char;
 
 /// <summary>
 /// The engine of the stream backends: output goes straight to the descriptor while that takes it and into a bounded ring otherwise; one
-/// thread drains the ring, reads input and accepts connections. A full ring holds a vCPU up for at most
-/// <see cref="MaxStallMs"/>; from then on output is dropped and counted until the other end takes some again.
+/// thread drains the ring, reads input and accepts connections. <see cref="TryWrite"/> leaves what a full ring does not take to its caller; in
+/// <see cref="Write"/> a full ring holds a vCPU up for at most <see cref="MaxStallMs"/>, then output is dropped and counted until the other end takes some again.
 /// </summary>
 internal sealed unsafe class CharPump : IDisposable
 {
     public const int RingBytes = 64 * 1024;
     public const int MaxStallMs = 100;
     private const int FlushAtExitMs = 500;
-    private const int InputChunk = 1024;
+    private const int InputChunk = 4096;
+
+    /// <summary>A writer that waits goes on when so much is free: a reader need not be fast to be seen to read.</summary>
+    private const int WriterRoom = 4096;
 
     private readonly EventFd _wake = new();
     private readonly Thread _thread;
@@ -24,6 +27,7 @@ internal sealed unsafe class CharPump : IDisposable
     private ICharFrontend? _frontend;
     private volatile bool _stop;
     private int _waitingForFrontend;
+    private volatile bool _connected;
 
     // Pump thread only, once started.
     private FileDescriptor? _input;
@@ -34,6 +38,8 @@ internal sealed unsafe class CharPump : IDisposable
     private CharOutput? _output;
     private bool _stalled;
     private long _dropped;
+    private bool _writerWaits;
+    private CharEvent _happened;
 
     /// <param name="threadName">At most 15 characters are shown by the kernel.</param>
     /// <param name="input">Owned by the pump; null: no input.</param>
@@ -56,6 +62,17 @@ internal sealed unsafe class CharPump : IDisposable
             lock (_gate)
                 return _dropped;
         }
+    }
+
+    /// <summary>Where connections are accepted: whether there is one.</summary>
+    public bool IsConnected => _listener is null || _connected;
+
+    /// <summary>Tells the front end on the pump's thread. Any thread.</summary>
+    public void Raise(CharEvent happened)
+    {
+        lock (_gate)
+            _happened |= happened;
+        _wake.Signal();
     }
 
     public void Start(ICharFrontend frontend)
@@ -95,6 +112,30 @@ internal sealed unsafe class CharPump : IDisposable
             _dropped += data.Length;
             if (queued)
                 _wake.Signal();
+        }
+    }
+
+    /// <inheritdoc cref="ICharBackend.TryWrite"/>
+    public int TryWrite(ReadOnlySpan<byte> data)
+    {
+        lock (_gate)
+        {
+            if (_output is null)
+            {
+                _dropped += data.Length;
+                return data.Length;
+            }
+
+            bool wasEmpty = _ring.Count == 0;
+            int taken = wasEmpty ? WriteDirect(data) : 0;
+            if (taken == data.Length)
+                return taken;
+            taken += _ring.Enqueue(data[taken..]);
+            _writerWaits |= taken < data.Length;
+            // Of a ring that is not empty the pump knows.
+            if (wasEmpty)
+                _wake.Signal();
+            return taken;
         }
     }
 
@@ -142,7 +183,21 @@ internal sealed unsafe class CharPump : IDisposable
                 ReadInput(buffer);
             if (items[3].revents != 0)
                 Accept();
+            RaiseEvents();
         }
+    }
+
+    private void RaiseEvents()
+    {
+        CharEvent happened;
+        lock (_gate)
+        {
+            happened = _happened;
+            _happened = CharEvent.None;
+        }
+
+        if (happened != CharEvent.None)
+            _frontend!.OnHostEvent(happened);
     }
 
     private bool WantsInput()
@@ -179,8 +234,12 @@ internal sealed unsafe class CharPump : IDisposable
             return;
         _input.Dispose();
         _input = null;
-        if (_listener is not null)
-            CloseOutput();
+        if (_listener is null)
+            return;
+        CloseOutput();
+        _connected = false;
+        lock (_gate)
+            _happened |= CharEvent.Disconnected;
     }
 
     private void Accept()
@@ -196,6 +255,8 @@ internal sealed unsafe class CharPump : IDisposable
             _output?.Dispose();
             _output = output;
             _stalled = false;
+            _happened |= CharEvent.Connected;
+            _connected = true;
         }
     }
 
@@ -207,11 +268,14 @@ internal sealed unsafe class CharPump : IDisposable
             {
                 int written = WriteDirect(_ring.Front);
                 if (written == 0)
-                    return;
+                    break;
                 _ring.Discard(Math.Min(written, _ring.Count));
                 _stalled = false;
                 Monitor.PulseAll(_gate);
             }
+
+            if (_writerWaits && _ring.Count <= RingBytes - WriterRoom)
+                ReleaseWriter();
         }
     }
 
@@ -246,8 +310,18 @@ internal sealed unsafe class CharPump : IDisposable
             _output = null;
             _dropped += _ring.Count;
             _ring.Clear();
+            if (_writerWaits)
+                ReleaseWriter();
             Monitor.PulseAll(_gate);
         }
+    }
+
+    /// <summary>Call with the gate held.</summary>
+    private void ReleaseWriter()
+    {
+        _writerWaits = false;
+        _happened |= CharEvent.Writable;
+        _wake.Signal();
     }
 
     /// <summary>Gives a slow reader a last chance to take what is queued.</summary>

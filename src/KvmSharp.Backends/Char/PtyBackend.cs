@@ -48,6 +48,8 @@ public sealed unsafe class PtyBackend : ICharBackend
 
     public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
 
+    public int TryWrite(ReadOnlySpan<byte> data) => _pump.TryWrite(data);
+
     public void OnFrontendReady() => _pump.OnFrontendReady();
 
     public void Dispose()

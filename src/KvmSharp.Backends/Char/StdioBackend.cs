@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
@@ -13,6 +14,10 @@ public sealed class StdioBackend : ICharBackend
     private readonly RawTerminal? _terminal;
     private readonly CharPump _pump;
     private readonly Action<ConsoleCommand> _onCommand;
+    private readonly PosixSignalRegistration? _onResize;
+    private readonly Lock _resizeGate = new();
+    private int _size;
+    private bool _disposed;
 
     /// <param name="onCommand">Called on the backend's thread for <see cref="ConsoleCommand.Quit"/> and <see cref="ConsoleCommand.PowerButton"/>; must return at once.</param>
     public StdioBackend(Action<ConsoleCommand> onCommand)
@@ -30,10 +35,23 @@ public sealed class StdioBackend : ICharBackend
 
         CharOutput? output = Libc.fcntl(1, LibcConstants.F_GETFL, 0) >= 0 ? CharOutput.ForShared(1) : null;
         _pump = new CharPump("char-stdio", input, output, filter: _terminal is not null ? new EscapeFilter(OnCommand) : null);
+        ReadSize();
+        if (_size != 0)
+            _onResize = PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => OnResize());
     }
 
     /// <summary>True while input comes from a terminal in raw mode.</summary>
     public bool IsTerminal => _terminal is not null;
+
+    /// <summary>Of the terminal on standard output, else on standard input; 0 by 0 without one.</summary>
+    public TerminalSize Size
+    {
+        get
+        {
+            int size = Volatile.Read(ref _size);
+            return new TerminalSize((ushort)(size >> 16), (ushort)size);
+        }
+    }
 
     /// <summary>Bytes of output that nobody took.</summary>
     public long DroppedBytes => _pump.DroppedBytes;
@@ -42,10 +60,15 @@ public sealed class StdioBackend : ICharBackend
 
     public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
 
+    public int TryWrite(ReadOnlySpan<byte> data) => _pump.TryWrite(data);
+
     public void OnFrontendReady() => _pump.OnFrontendReady();
 
     public void Dispose()
     {
+        _onResize?.Dispose();
+        lock (_resizeGate)
+            _disposed = true;
         _pump.Dispose();
         _terminal?.Dispose();
     }
@@ -59,6 +82,24 @@ public sealed class StdioBackend : ICharBackend
         }
 
         _onCommand(command);
+    }
+
+    private void OnResize()
+    {
+        // A signal handler may still run when its registration is gone.
+        lock (_resizeGate)
+        {
+            if (_disposed)
+                return;
+            ReadSize();
+            _pump.Raise(CharEvent.Resized);
+        }
+    }
+
+    private void ReadSize()
+    {
+        if (TerminalMode.TryGetSize(1, out TerminalSize size) || TerminalMode.TryGetSize(0, out size))
+            Volatile.Write(ref _size, size.Columns << 16 | size.Rows);
     }
 
     private static FileDescriptor? TryDuplicate(int fd)

@@ -1,5 +1,6 @@
 using KvmSharp.Abi;
 using KvmSharp.Core;
+using KvmSharp.Core.Chars;
 
 namespace KvmSharp.Backends.Char;
 
@@ -13,6 +14,16 @@ internal static unsafe class TerminalMode
         // SAFETY: TCGETS fills one struct termios.
         bool ok = Libc.ioctl(fd, LibcConstants.TCGETS, (nint)(&read)) == 0;
         mode = read;
+        return ok;
+    }
+
+    /// <summary>False if the descriptor is no terminal.</summary>
+    public static bool TryGetSize(int fd, out TerminalSize size)
+    {
+        winsize read = default;
+        // SAFETY: TIOCGWINSZ fills one struct winsize.
+        bool ok = Libc.ioctl(fd, LibcConstants.TIOCGWINSZ, (nint)(&read)) == 0;
+        size = new TerminalSize(read.ws_col, read.ws_row);
         return ok;
     }
 

@@ -43,9 +43,13 @@ public sealed unsafe class UnixSocketBackend : ICharBackend
     /// <summary>Bytes of output that nobody took.</summary>
     public long DroppedBytes => _pump.DroppedBytes;
 
+    public bool IsConnected => _pump.IsConnected;
+
     public void Start(ICharFrontend frontend) => _pump.Start(frontend);
 
     public void Write(ReadOnlySpan<byte> data) => _pump.Write(data);
+
+    public int TryWrite(ReadOnlySpan<byte> data) => _pump.TryWrite(data);
 
     public void OnFrontendReady() => _pump.OnFrontendReady();
 

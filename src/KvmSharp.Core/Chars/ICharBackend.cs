@@ -12,6 +12,23 @@ public interface ICharBackend : IDisposable
     /// </summary>
     void Write(ReadOnlySpan<byte> data);
 
+    /// <summary>
+    /// Takes as much guest output as the host end takes now. What is left is the caller's to offer again after
+    /// <see cref="CharEvent.Writable"/>; with nobody at the other end all of it is dropped. Any thread; never throws, and blocks no longer than <see cref="Write"/>.
+    /// </summary>
+    /// <returns>Bytes taken or dropped.</returns>
+    int TryWrite(ReadOnlySpan<byte> data)
+    {
+        Write(data);
+        return data.Length;
+    }
+
+    /// <summary>False while nobody could read or write. Any thread.</summary>
+    bool IsConnected => true;
+
+    /// <summary>Of the terminal at the host end. Any thread.</summary>
+    TerminalSize Size => default;
+
     /// <summary>The front end has room again after <see cref="ICharFrontend.Capacity"/> was short. Any thread.</summary>
     void OnFrontendReady();
 }
@@ -24,4 +41,9 @@ public interface ICharFrontend
 
     /// <summary>Host input, at most <see cref="Capacity"/> bytes (what exceeds it is an overrun). Backend thread.</summary>
     void Receive(ReadOnlySpan<byte> data);
+
+    /// <summary>Something happened at the host end. Any thread; must return at once.</summary>
+    void OnHostEvent(CharEvent happened)
+    {
+    }
 }

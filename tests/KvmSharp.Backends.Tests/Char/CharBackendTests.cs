@@ -185,6 +185,60 @@ public sealed unsafe class CharBackendTests : IDisposable
         Assert.True(frontend.WaitFor("abcd"));
     }
 
+    [Fact]
+    public void Unix_ReaderStopsAndGoesOn_LosesNothingThatTryWriteTook()
+    {
+        string path = Path.Combine(_folder, "s");
+        using var backend = new UnixSocketBackend(path);
+        var frontend = new Frontend();
+        backend.Start(frontend);
+        using Socket client = Connect(path);
+        Assert.True(frontend.WaitForEvent(CharEvent.Connected));
+        Assert.True(backend.IsConnected);
+        byte[] sent = new byte[2_000_000];
+        new Random(3).NextBytes(sent);
+        int taken = backend.TryWrite(sent);
+        Assert.InRange(taken, 1, sent.Length - 1);
+        Assert.Equal(0, backend.TryWrite(sent.AsSpan(taken)));
+
+        byte[] got = new byte[sent.Length];
+        int read = 0;
+        while (read < got.Length)
+        {
+            read += client.Receive(got, read, Math.Min(50_000, got.Length - read), SocketFlags.None);
+            if (taken == sent.Length)
+                continue;
+            bool writable = read < taken ? frontend.TakeEvent(CharEvent.Writable) : frontend.WaitForEvent(CharEvent.Writable);
+            Assert.True(writable || read < taken);
+            taken += writable ? backend.TryWrite(sent.AsSpan(taken)) : 0;
+        }
+
+        Assert.Equal(sent, got);
+        Assert.Equal(0, backend.DroppedBytes);
+    }
+
+    [Fact]
+    public void Unix_ClientLeavesAWaitingWriter_ReleasesIt()
+    {
+        string path = Path.Combine(_folder, "s");
+        using var backend = new UnixSocketBackend(path);
+        var frontend = new Frontend();
+        backend.Start(frontend);
+        Assert.False(backend.IsConnected);
+        using (Socket client = Connect(path))
+        {
+            Assert.True(frontend.WaitForEvent(CharEvent.Connected));
+            while (backend.TryWrite(new byte[65536]) == 65536)
+            {
+            }
+        }
+
+        Assert.True(frontend.WaitForEvent(CharEvent.Disconnected));
+        Assert.True(frontend.WaitForEvent(CharEvent.Writable));
+        Assert.False(backend.IsConnected);
+        Assert.Equal(7, backend.TryWrite("nobody "u8));
+    }
+
     private static Socket Connect(string path)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -202,6 +256,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         private readonly StringBuilder _seen = new();
         private volatile int _room = int.MaxValue;
+        private int _events;
 
         public int Room
         {
@@ -228,6 +283,12 @@ public sealed unsafe class CharBackendTests : IDisposable
                     _room -= data.Length;
             }
         }
+
+        public void OnHostEvent(CharEvent happened) => Interlocked.Or(ref _events, (int)happened);
+
+        public bool TakeEvent(CharEvent wanted) => (Interlocked.And(ref _events, ~(int)wanted) & (int)wanted) != 0;
+
+        public bool WaitForEvent(CharEvent wanted) => SpinWait.SpinUntil(() => TakeEvent(wanted), TimeoutMs);
 
         public bool WaitFor(string text) => SpinWait.SpinUntil(() => Text == text, TimeoutMs);
     }

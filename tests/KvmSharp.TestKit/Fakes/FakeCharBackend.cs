@@ -7,10 +7,38 @@ public sealed class FakeCharBackend : ICharBackend
 {
     private readonly Lock _sync = new();
     private readonly MemoryStream _output = new();
+    private int _room = int.MaxValue;
 
     public ICharFrontend? Frontend { get; private set; }
 
     public int ReadyCalls { get; private set; }
+
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>False: output is counted, not kept.</summary>
+    public bool KeepsOutput { get; init; } = true;
+
+    public long Written { get; private set; }
+
+    /// <summary>Bytes that <see cref="TryWrite"/> still takes.</summary>
+    public int Room
+    {
+        get
+        {
+            lock (_sync)
+                return _room;
+        }
+
+        set
+        {
+            lock (_sync)
+                _room = value;
+        }
+    }
+
+    public bool IsConnected { get; set; } = true;
+
+    public TerminalSize Size { get; set; }
 
     public byte[] Output
     {
@@ -28,7 +56,19 @@ public sealed class FakeCharBackend : ICharBackend
     public void Write(ReadOnlySpan<byte> data)
     {
         lock (_sync)
-            _output.Write(data);
+            Keep(data);
+    }
+
+    public int TryWrite(ReadOnlySpan<byte> data)
+    {
+        lock (_sync)
+        {
+            int taken = Math.Min(data.Length, _room);
+            if (_room != int.MaxValue)
+                _room -= taken;
+            Keep(data[..taken]);
+            return taken;
+        }
     }
 
     public void OnFrontendReady() => ReadyCalls++;
@@ -43,5 +83,18 @@ public sealed class FakeCharBackend : ICharBackend
         return take;
     }
 
-    public void Dispose() => _output.Dispose();
+    public void Raise(CharEvent happened) => Frontend!.OnHostEvent(happened);
+
+    public void Dispose()
+    {
+        IsDisposed = true;
+        _output.Dispose();
+    }
+
+    private void Keep(ReadOnlySpan<byte> data)
+    {
+        Written += data.Length;
+        if (KeepsOutput)
+            _output.Write(data);
+    }
 }
