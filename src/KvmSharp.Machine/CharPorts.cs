@@ -4,7 +4,7 @@ using KvmSharp.Machine.Config;
 namespace KvmSharp.Machine;
 
 /// <summary>The machine's character backends by use ("com1", "debugcon"), opened at first use and kept to the machine's end. Control thread only.</summary>
-internal sealed class CharPorts(Func<CharConfig, ICharBackend> open) : IDisposable
+internal sealed class CharPorts(Func<string, CharConfig, ICharBackend> open) : IDisposable
 {
     private readonly Dictionary<string, CharPort> _ports = [];
 
@@ -12,7 +12,7 @@ internal sealed class CharPorts(Func<CharConfig, ICharBackend> open) : IDisposab
     public ICharBackend Connect(string use, CharConfig config)
     {
         if (!_ports.TryGetValue(use, out CharPort? port))
-            _ports.Add(use, port = new CharPort(open(config)));
+            _ports.Add(use, port = new CharPort(open(use, config)));
         return port.Connect();
     }
 

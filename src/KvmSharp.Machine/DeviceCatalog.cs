@@ -38,6 +38,12 @@ internal static class DeviceCatalog
             case NetConfig net:
                 NetModule.Attach(board, net);
                 break;
+            case ConsoleConfig console:
+                ConsoleModule.Attach(board, console);
+                break;
+            case VirtioPortsConfig ports:
+                ConsoleModule.Attach(board, ports);
+                break;
             default:
                 throw new UnreachableException($"no module for {device.GetType().Name} on board {board.Config.Name}");
         }

@@ -10,8 +10,8 @@ public sealed record MachineHost
     /// <summary>Where the machine and its devices log.</summary>
     public required ILoggerFactory Loggers { get; init; }
 
-    /// <summary>Opens the host end of a character device. The machine owns and disposes what it gets.</summary>
-    public required Func<CharConfig, ICharBackend> OpenChar { get; init; }
+    /// <summary>Opens the host end of a character device, which is named for messages ("com1"). The machine owns and disposes what it gets.</summary>
+    public required Func<string, CharConfig, ICharBackend> OpenChar { get; init; }
 
     /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
     public Action? OnStarted { get; init; }

@@ -22,7 +22,7 @@ internal static class RunCommand
     {
         using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
         using var stop = new StopSignals(config.Grace, output);
-        var host = new MachineHost { Loggers = loggers, OpenChar = c => OpenChar(c, stop, output) };
+        var host = new MachineHost { Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output) };
         MachineExit exit;
         MachineStatistics statistics;
         using (Machine.Machine machine = Create(config, host))
@@ -85,13 +85,11 @@ internal static class RunCommand
     {
         if (config.PidFile is { } pidFile)
             PidFile.Check(pidFile);
-        foreach (SerialConfig serial in config.Serials)
-            CheckChar(serial.Char);
-        if (config.DebugConsole is { } console)
-            CheckChar(console.Char);
+        foreach (CharUse use in config.Chars)
+            CheckChar(use.Char);
         // Memory is not touched: a dry run must not take what the host needs for guests that run.
         MachineConfig probe = config with { Memory = config.Memory with { Preallocate = false, Lock = false } };
-        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = _ => new NullBackend() }))
+        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = (_, _) => new NullBackend() }))
         {
         }
 
@@ -110,7 +108,7 @@ internal static class RunCommand
             throw new BackendException($"cannot use {path}: there is no directory {folder}");
     }
 
-    private static ICharBackend OpenChar(CharConfig config, StopSignals stop, CliOutput output)
+    private static ICharBackend OpenChar(string use, CharConfig config, StopSignals stop, CliOutput output)
     {
         switch (config.Kind)
         {
@@ -122,7 +120,7 @@ internal static class RunCommand
                 return new UnixSocketBackend(config.Path!);
             case CharKind.Pty:
                 var pty = new PtyBackend();
-                output.Error($"console on {pty.Path}");
+                output.Error($"{use} on {pty.Path}");
                 return pty;
             default:
                 return new NullBackend();

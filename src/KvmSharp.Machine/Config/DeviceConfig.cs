@@ -5,4 +5,7 @@ public abstract record DeviceConfig
 {
     /// <summary>Names the device in messages; unique in a machine. Null: one is made up.</summary>
     public string? Id { get; init; }
+
+    /// <summary>What of the device leads to character devices of the host.</summary>
+    internal virtual IEnumerable<CharUse> Chars => [];
 }

@@ -55,4 +55,12 @@ public sealed record MachineConfig
 
     /// <summary>Disks, networks and the rest, in the order given.</summary>
     public IReadOnlyList<DeviceConfig> Devices { get; init; } = [];
+
+    /// <summary>Everything that leads to a character device of the host.</summary>
+    public IEnumerable<CharUse> Chars =>
+    [
+        .. Serials.Select(s => new CharUse($"serial port COM{s.Index + 1}", s.Char)),
+        .. DebugConsole is { } console ? [new CharUse("the debug console", console.Char)] : Array.Empty<CharUse>(),
+        .. Devices.SelectMany(d => d.Chars),
+    ];
 }

@@ -37,7 +37,7 @@ public sealed class MachineConfigSource
         }
 
         // Standard input and output go to whoever names them, else to COM1.
-        if (!serialSaid && config.DebugConsole?.Char.Kind != CharKind.Stdio)
+        if (!serialSaid && config.Chars.All(c => c.Char.Kind != CharKind.Stdio))
             config = config with { Serials = [new SerialConfig(0, new CharConfig(CharKind.Stdio))] };
         return config;
     }

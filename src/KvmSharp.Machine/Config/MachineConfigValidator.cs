@@ -90,19 +90,18 @@ public static class MachineConfigValidator
     private static void ValidateChars(MachineConfig config)
     {
         var seen = new HashSet<int>();
-        int stdio = 0;
-        var paths = new HashSet<string>(StringComparer.Ordinal);
         foreach (SerialConfig serial in config.Serials)
         {
             if (serial.Index is < 0 or >= MaxSerials)
                 throw new ConfigException($"there are only {MaxSerials} serial ports, COM1 to COM4");
             if (!seen.Add(serial.Index))
                 throw new ConfigException($"serial port COM{serial.Index + 1} is given twice");
-            ValidateChar($"serial port COM{serial.Index + 1}", serial.Char, ref stdio, paths);
         }
 
-        if (config.DebugConsole is { } console)
-            ValidateChar("the debug console", console.Char, ref stdio, paths);
+        int stdio = 0;
+        var paths = new HashSet<string>(StringComparer.Ordinal);
+        foreach (CharUse use in config.Chars)
+            ValidateChar(use.Who, use.Char, ref stdio, paths);
         if (config.DebugConsole is { } c && c.Port == config.DebugExitPort)
             throw new ConfigException($"debug-exit and debug-console are both on port 0x{c.Port:x}");
     }

@@ -40,8 +40,8 @@ public static class OptionText
                 values.Add(features, item);
             else if (key is { Kind: OptionKeyKind.Boolean })
                 values.Add(key, "on");
-            else if (first && !(equals > 0 && IsKeyName(name)))
-                values.Add(option.Keys[0], item);
+            else if (!(equals > 0 && IsKeyName(name)) && FindUnnamed(option, item, first) is { } unnamed)
+                values.Add(unnamed, item);
             else
                 throw UnknownKey(option, values.Where, name);
             first = false;
@@ -58,6 +58,15 @@ public static class OptionText
     }
 
     private static OptionKey? FindFeatures(MachineOption option) => option.Keys.FirstOrDefault(k => k.Kind == OptionKeyKind.Features);
+
+    /// <summary>The key of a value without one: the first, or wherever the value says itself what it is.</summary>
+    private static OptionKey? FindUnnamed(MachineOption option, string item, bool first)
+    {
+        if (option.Keys[0].Choices.Contains(item))
+            return option.Keys[0];
+        OptionKey? character = option.Keys.FirstOrDefault(k => k.Kind == OptionKeyKind.Char);
+        return character is not null && CharConfig.TryParse(item) is not null ? character : first ? option.Keys[0] : null;
+    }
 
     private static bool IsKeyName(string text) => text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_');
 

@@ -72,20 +72,7 @@ public sealed class OptionValues(string where)
     {
         if (Find(key) is not { } text)
             return null;
-        int colon = text.IndexOf(':', StringComparison.Ordinal);
-        string kind = colon < 0 ? text : text[..colon];
-        string? path = colon < 0 ? null : text[(colon + 1)..];
-        CharKind? found = kind switch
-        {
-            "none" => CharKind.None,
-            "null" => CharKind.Null,
-            "stdio" => CharKind.Stdio,
-            "file" => CharKind.File,
-            "pty" => CharKind.Pty,
-            "unix" => CharKind.Unix,
-            _ => null,
-        };
-        return found is { } value ? new CharConfig(value, path) : throw Bad(key, text, "is not one of stdio, file:PATH, pty, unix:PATH, null, none");
+        return CharConfig.TryParse(text) ?? throw Bad(key, text, "is not one of stdio, file:PATH, pty, unix:PATH, null, none");
     }
 
     public IReadOnlyList<CpuFeature> Features(string key)

@@ -55,7 +55,7 @@ public abstract class BareFixture : IDisposable
     private protected MachineHost Host() => new()
     {
         Loggers = NullLoggerFactory.Instance,
-        OpenChar = c => _backends.GetOrAdd(c.Path!, _ => new FakeCharBackend()),
+        OpenChar = (_, c) => _backends.GetOrAdd(c.Path!, _ => new FakeCharBackend()),
     };
 
     private protected BareRun Run(Action<Assembler> payload) => Run(Config(payload));

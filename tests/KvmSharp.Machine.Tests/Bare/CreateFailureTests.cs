@@ -125,7 +125,7 @@ public sealed class CreateFailureTests : BareFixture
         MachineHost host = Host();
         return Machine.Create(config, host with
         {
-            OpenChar = c => c.Path == "fails" ? throw new BackendException("cannot open it") : host.OpenChar(c),
+            OpenChar = (use, c) => c.Path == "fails" ? throw new BackendException("cannot open it") : host.OpenChar(use, c),
         });
     }
 

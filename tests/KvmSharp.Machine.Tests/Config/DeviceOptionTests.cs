@@ -109,6 +109,55 @@ public sealed class DeviceOptionTests
     }
 
     [Theory]
+    [InlineData("", "stdio")]
+    [InlineData("virtio", "stdio")]
+    [InlineData("virtio,pty", "pty")]
+    [InlineData("pty", "pty")]
+    [InlineData("model=virtio,char=unix:/a,,b", "unix:/a,b")]
+    [InlineData("file:/x=y,virtio", "file:/x=y")]
+    public void Resolve_Console_LeadsWhereItSays(string text, string where) =>
+        Assert.Equal(where, Assert.IsType<ConsoleConfig>(Single("console", text)).Char.ToString());
+
+    [Fact]
+    public void Resolve_ConsoleNone_IsNoDevice() => Assert.Empty(Resolve(("console", "none")).Devices);
+
+    [Theory]
+    [InlineData("virtio", 0)]
+    [InlineData("virtio,pty", 1)]
+    [InlineData("none", 1)]
+    public void Resolve_ConsoleWithoutSerial_Com1HasStdioUnlessTheConsoleHas(string text, int serials) =>
+        Assert.Equal(serials, Resolve(("console", text)).Serials.Count);
+
+    [Fact]
+    public void Validate_TwoOnStdio_IsOneError()
+    {
+        MachineConfig config = Resolve(("console", "virtio"), ("serial", "stdio"), ("kernel", "k"));
+
+        ConfigException error = Assert.Throws<ConfigException>(() => MachineConfigValidator.Validate(config));
+        Assert.Equal("the console: stdio is already used by another device", error.Message);
+        Assert.Equal("give the other one file:PATH, pty, unix:PATH or none", error.Hint);
+    }
+
+    [Fact]
+    public void Resolve_VirtioPorts_ShareOneDevice()
+    {
+        MachineConfig config = Resolve(("virtio-port", "name=org.a,unix:/s,id=agents"), ("virtio-port", "org.b,pty,console=on"), ("virtio-port", "org.c,none"));
+
+        VirtioPortsConfig device = Assert.IsType<VirtioPortsConfig>(Assert.Single(config.Devices));
+        Assert.Equal([new VirtioPortConfig("org.a", new CharConfig(CharKind.Unix, "/s")), new VirtioPortConfig("org.b", new CharConfig(CharKind.Pty), true)], device.Ports);
+        Assert.Equal("agents", device.Id);
+    }
+
+    [Fact]
+    public void Resolve_VirtioPortTwice_IsRefused()
+    {
+        Assert.Equal("--virtio-port: two ports have the name 'a'", Assert.Throws<ConfigException>(() => Resolve(("virtio-port", "a,pty"), ("virtio-port", "a,null"))).Message);
+        Assert.Equal(
+            "--virtio-port: b: iothread is for the device, which all ports share",
+            Assert.Throws<ConfigException>(() => Resolve(("virtio-port", "a,pty"), ("virtio-port", "b,null,iothread=1"))).Message);
+    }
+
+    [Theory]
     [InlineData("disk", "cache=none", "--disk: file is missing")]
     [InlineData("disk", "a,queues=0", "--disk: queues must be between 1 and 256")]
     [InlineData("disk", "a,serial=123456789012345678901", "--disk: serial '123456789012345678901' is longer than 20 bytes")]
@@ -141,6 +190,10 @@ public sealed class DeviceOptionTests
     [InlineData("net", "t,mac=1:2", "--net: mac '1:2' is not an address, as 52:54:00:12:34:56")]
     [InlineData("net", "t,mac=01:00:00:00:00:00", "--net: mac 01:00:00:00:00:00 is a multicast address")]
     [InlineData("net", "t,mtu=10", "--net: mtu must be between 68 and 65521")]
+    [InlineData("console", "hvc0", "--console: model 'hvc0' is not one of virtio")]
+    [InlineData("virtio-port", "pty", "--virtio-port: name is missing")]
+    [InlineData("virtio-port", "name=a", "--virtio-port: a leads nowhere")]
+    [InlineData("virtio-port", "a/b,pty", "--virtio-port: name 'a/b' may only have printable ASCII characters without blanks and slashes")]
     public void Resolve_WrongValue_IsRefusedInOneLine(string option, string text, string message)
     {
         ConfigException error = Assert.Throws<ConfigException>(() => Single(option, text));
@@ -158,7 +211,7 @@ public sealed class DeviceOptionTests
         foreach ((string name, string text) in said)
         {
             MachineOption option = MachineOptions.Find(name)!;
-            source.Add(option, OptionText.Parse(option, text, "--" + name));
+            source.Add(option, text.Length == 0 ? new OptionValues("--" + name) : OptionText.Parse(option, text, "--" + name));
         }
 
         return MachineConfigSource.Resolve(source);

@@ -15,7 +15,7 @@ internal sealed class DeviceBoard : IDisposable
 {
     private readonly Stack<IDisposable> _owned = [];
     private readonly HostEnds _hostEnds = new();
-    private readonly CharPorts _chars = new(_ => new FakeCharBackend());
+    private readonly CharPorts _chars = new((_, _) => new FakeCharBackend());
 
     public DeviceBoard(MachineConfig config)
     {

@@ -18,7 +18,6 @@ public sealed class VirtioConsoleDevice : IVirtioDevice, IConsolePortOwner, IEve
     /// <summary>Largest number of a port.</summary>
     public const uint MaxPortId = 30;
 
-    private const ushort DataQueueSize = 128;
     private const ushort ControlQueueSize = 32;
     private const int ControlIndex = 2;
     private const byte PciCommunication = 7, PciOther = 0x80;
@@ -48,8 +47,8 @@ public sealed class VirtioConsoleDevice : IVirtioDevice, IConsolePortOwner, IEve
             DeviceId = VirtioIds.VIRTIO_ID_CONSOLE,
             DeviceFeatures = options.Multiport ? features | 1UL << VIRTIO_CONSOLE_F_MULTIPORT : features,
             ConfigLength = (uint)Unsafe.SizeOf<virtio_console_config>(),
-            QueueSizes = Sizes(options.Multiport, _ports.Length),
-            SegmentLimit = DataQueueSize,
+            QueueSizes = Sizes(options, _ports.Length),
+            SegmentLimit = Math.Max(options.QueueSize, ControlQueueSize),
             PciBaseClass = PciCommunication,
             PciSubclass = PciOther,
         };
@@ -137,16 +136,18 @@ public sealed class VirtioConsoleDevice : IVirtioDevice, IConsolePortOwner, IEve
         bool known = options.Multiport ? ports.Count > 0 && ports.All(p => p.Id <= MaxPortId) : ports is [{ Id: 0, IsConsole: true }];
         if (!known || ports.DistinctBy(p => p.Id).Count() != ports.Count)
             throw new ArgumentException("not a set of ports", nameof(options));
+        if (!ushort.IsPow2(options.QueueSize) || options.QueueSize is < VirtioConsoleOptions.MinQueueSize or > VirtioConsoleOptions.MaxQueueSize)
+            throw new ArgumentException("not a queue size", nameof(options));
         if (ports.Any(p => Encoding.UTF8.GetByteCount(p.PortName) > PortAnnouncer.MaxNameBytes))
             throw new ArgumentException($"a port's name is longer than {PortAnnouncer.MaxNameBytes} bytes", nameof(options));
     }
 
     /// <summary>Receive and transmit of port 0, the control queues, the other ports (§5.3.2).</summary>
-    private static ushort[] Sizes(bool multiport, int ports)
+    private static ushort[] Sizes(VirtioConsoleOptions options, int ports)
     {
-        var sizes = new ushort[multiport ? 2 + 2 * ports : 2];
-        Array.Fill(sizes, DataQueueSize);
-        if (multiport)
+        var sizes = new ushort[options.Multiport ? 2 + 2 * ports : 2];
+        Array.Fill(sizes, options.QueueSize);
+        if (options.Multiport)
             sizes.AsSpan(ControlIndex, 2).Fill(ControlQueueSize);
         return sizes;
     }
