@@ -124,6 +124,13 @@ internal static class GuestCode
     /// <summary>Turns this processor's local APIC on.</summary>
     internal static void EnableLocalApic(this Assembler a) => a.Write32(LocalApic + 0xF0, 0x1FF);
 
+    /// <summary>Puts a label here, also where there is one already.</summary>
+    internal static void Place(this Assembler a, ref Label label)
+    {
+        a.zero_bytes();
+        a.Label(ref label);
+    }
+
     /// <summary>Unmasks an I/O APIC input: edge, active high, fixed, to APIC id 0.</summary>
     internal static void RouteGsi(this Assembler a, byte gsi, byte vector, bool level = false)
     {

@@ -102,7 +102,7 @@ internal static class UserKernel
             a.add(rsp, 8);
             a.inc(__qword_ptr[rsp]);
             a.iretq();
-            a.Label(ref other);
+            a.Place(ref other);
             a.jmp(ExceptionHandlers + (GeneralProtection * ExceptionHandlerLength));
         }).CopyTo(kernel, HaltHandler - KernelCode);
         Payload.Assemble(64, Handler, a =>
