@@ -137,8 +137,10 @@ internal unsafe struct SplitRing
 
     public readonly void DisableNotifications()
     {
-        // With event index the stale avail_event does it: the driver passes it once in 65536 chains.
-        if (!_eventIdx)
+        // With event index there is no flag: an avail_event half a turn of the index away, which no batch of the driver reaches.
+        if (_eventIdx)
+            Volatile.Write(ref AvailEvent, (ushort)(_availCursor - 0x8001));
+        else
             Volatile.Write(ref UsedFlags, VRING_USED_F_NO_NOTIFY);
     }
 

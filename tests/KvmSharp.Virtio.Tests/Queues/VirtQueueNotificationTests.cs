@@ -155,6 +155,22 @@ public sealed class VirtQueueNotificationTests
         Assert.False(fixture.Offer(1));
     }
 
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(EventIdx)]
+    [InlineData(Packed)]
+    [InlineData(Packed | EventIdx)]
+    public void DisableNotifications_ArmedJustBefore_NeedsNoKick(ulong features)
+    {
+        using QueueFixture fixture = new(features: features);
+        Assert.True(fixture.Device.TryEnableNotifications());
+        fixture.Device.DisableNotifications();
+
+        Assert.False(fixture.Offer(1));
+        Assert.False(fixture.Offer(2));
+        Assert.False(fixture.Device.TryEnableNotifications());
+    }
+
     [Fact]
     public void DisableNotifications_EventIdxAfterArmingPassed_NeedsNoKick()
     {
