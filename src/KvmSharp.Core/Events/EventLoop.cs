@@ -172,44 +172,61 @@ public sealed unsafe partial class EventLoop : IDisposable
         if (sinks.Length == 0 || _options.PollMaxNs <= 0)
             return Sleep();
         long start = Stopwatch.GetTimestamp();
-        if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, start, out int count))
-        {
-            return ++_pollHits % HitsPerLook == 0 && count == 0 ? EpollWait(0) : count;
-        }
-
+        if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, ref start, out int count))
+            return count;
         count = Sleep();
         _pollTimer.Update(ElapsedNs(start));
         return count;
     }
 
-    /// <summary>True when there is something to do: a sink did work, a post arrived, or <paramref name="count"/> descriptors are ready.</summary>
-    private bool TryPoll(IPollSink[] sinks, long start, out int count)
+    /// <summary>
+    /// One polling phase, which lasts as long as the sinks find work in time; <paramref name="start"/> moves to when they last did.
+    /// True when there is something else to do: a post arrived, or <paramref name="count"/> descriptors are ready.
+    /// </summary>
+    private bool TryPoll(IPollSink[] sinks, ref long start, out int count)
     {
         long nextLook = LookIntervalNs;
-        bool found = false;
+        int hits = 0;
+        bool elsewhere = false;
         count = 0;
         foreach (IPollSink sink in sinks)
             sink.BeginPoll();
-        for (int round = 1; !found; round++)
+        for (int round = 1; !elsewhere; round++)
         {
+            bool found = false;
             foreach (IPollSink sink in sinks)
                 found |= sink.Poll();
-            found |= _posts.Count > 0 || Volatile.Read(ref _stopping) != 0;
-            if (found || round % RoundsPerClock != 0)
-                continue;
-            long elapsed = ElapsedNs(start);
-            if (elapsed >= _pollTimer.CurrentNs)
-                break;
-            if (elapsed < nextLook)
-                continue;
-            nextLook = elapsed + LookIntervalNs;
-            count = EpollWait(0);
-            found = count > 0;
+            elsewhere = _posts.Count > 0 || Volatile.Read(ref _stopping) != 0;
+            bool look;
+            if (found)
+            {
+                _pollHits++;
+                start = Stopwatch.GetTimestamp();
+                nextLook = LookIntervalNs;
+                round = 0;
+                look = ++hits % HitsPerLook == 0;
+            }
+            else
+            {
+                if (elsewhere || round % RoundsPerClock != 0)
+                    continue;
+                long elapsed = ElapsedNs(start);
+                if (elapsed >= _pollTimer.CurrentNs)
+                    break;
+                look = elapsed >= nextLook;
+                nextLook = look ? elapsed + LookIntervalNs : nextLook;
+            }
+
+            if (look)
+            {
+                count = EpollWait(0);
+                elsewhere |= count > 0;
+            }
         }
 
         foreach (IPollSink sink in sinks)
             sink.EndPoll();
-        return found;
+        return elsewhere;
     }
 
     private int Sleep()

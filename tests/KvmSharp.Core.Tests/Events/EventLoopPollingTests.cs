@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Events;
@@ -34,6 +35,27 @@ public sealed class EventLoopPollingTests
         loop.Stop();
         Assert.Equal(poll.Begun, poll.Ended);
         Assert.NotEqual(0, loop.PollHits);
+    }
+
+    [Fact]
+    public void Poll_WorkAgainAndAgain_StaysInOnePhase()
+    {
+        using EventLoop loop = new(new EventLoopOptions { Name = "polling", PollMaxNs = 60_000_000_000 });
+        using EventFd fd = new();
+        WorkPoll poll = new();
+        loop.AddPollSink(poll);
+        loop.Register(fd, LibcConstants.EPOLLIN, new RecordingSink { DrainOnReady = fd }, 0);
+        loop.Start();
+        // While the window is short the loop sleeps through the work now and then, and is woken.
+        for (int i = 0; i < 300; i++)
+            GiveWork(poll, fd);
+        int begun = poll.Begun, found = poll.Found;
+        for (int i = 0; i < 300; i++)
+            GiveWork(poll, fd);
+        loop.Stop();
+
+        Assert.Equal(300, poll.Found - found);
+        Assert.InRange(poll.Begun - begun, 0, 60);
     }
 
     [Fact]
@@ -110,6 +132,21 @@ public sealed class EventLoopPollingTests
         timer.Update(30000);
         timer.Update(1_000_000);
         Assert.Equal(4000, timer.CurrentNs);
+    }
+
+    private static void GiveWork(WorkPoll poll, EventFd fd)
+    {
+        Volatile.Write(ref poll.Work, 1);
+        Stopwatch waited = Stopwatch.StartNew();
+        SpinWait wait = default;
+        while (Volatile.Read(ref poll.Work) != 0)
+        {
+            wait.SpinOnce();
+            if (waited.ElapsedMilliseconds < 50)
+                continue;
+            fd.Signal();
+            waited.Restart();
+        }
     }
 
     private sealed class WorkPoll : IPollSink
