@@ -16,10 +16,10 @@ public sealed class VirtioDeviceBed : IDisposable
 
     private readonly EventFd[] _kicks;
 
-    public VirtioDeviceBed(Func<EventLoop, IVirtioDevice> create, ulong features, ushort queueSize = 16)
+    public VirtioDeviceBed(Func<EventLoop, IVirtioDevice> create, ulong features, ushort queueSize = 16, long pollMaxNs = 0)
     {
         Memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = MemoryBytes });
-        Loop = new EventLoop(new EventLoopOptions { Name = "test-io", PollMaxNs = 0, OnFailure = exception => LoopFailure = exception });
+        Loop = new EventLoop(new EventLoopOptions { Name = "test-io", PollMaxNs = pollMaxNs, OnFailure = exception => LoopFailure = exception });
         Loop.Start();
         Device = create(Loop);
         Context = new VirtioContext(features | VirtioFeatures.Version1, Memory, Interrupt, Interrupt);

@@ -9,7 +9,7 @@ namespace KvmSharp.Virtio.Devices.Net;
 /// A receive and a transmit queue on one queue of the host, both on one loop. Queues start and stop on the control thread, which
 /// waits for the loop to do it.
 /// </summary>
-internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEventSink
+internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEventSink, IPollSink
 {
     private const uint HostCookie = 0, ReceiveCookie = 1, TransmitCookie = 2, StopReceiveCookie = 3, StopTransmitCookie = 4;
 
@@ -91,6 +91,25 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
         }
     }
 
+    void IPollSink.BeginPoll() => _transmitter?.BeginPoll();
+
+    bool IPollSink.Poll()
+    {
+        if (_transmitter is not { HasWork: true } transmitter)
+            return false;
+        if (transmitter.SendTurn())
+            loop.Post(this, TransmitCookie);
+        // What was sent to the host itself is often answered by now.
+        Receive();
+        return true;
+    }
+
+    void IPollSink.EndPoll()
+    {
+        if (_transmitter is { IsBlocked: false })
+            Transmit();
+    }
+
     private void Receive()
     {
         if (Volatile.Read(ref _receiver) is { } receiver && receiver.Serve())
@@ -109,6 +128,7 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
             return _host;
         _host = shared.Backend.OpenQueue(index);
         _hostToken = loop.Register(_host.Poll, LibcConstants.EPOLLIN | LibcConstants.EPOLLOUT | LibcConstants.EPOLLET, this, HostCookie);
+        loop.AddPollSink(this);
         return _host;
     }
 
@@ -116,6 +136,7 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
     {
         if (_receiver is not null || _transmitter is not null || _host is null)
             return;
+        loop.RemovePollSink(this);
         loop.Unregister(_hostToken);
         _host.Dispose();
         _host = null;

@@ -15,40 +15,51 @@ internal sealed class NetTransmitter(VirtQueueBinding binding, VirtQueue queue, 
     /// <summary>Waits for room on the host.</summary>
     public bool IsBlocked { get; private set; }
 
-    /// <summary>Sends until the driver has no more, the host no room, or the turn is over: then true.</summary>
+    /// <summary>The driver has packets that could be sent.</summary>
+    public bool HasWork => !IsBlocked && queue.HasAvailable;
+
+    /// <summary>Sends until the driver has no more, the host no room, or the turn is over: then true. The driver kicks for what comes after the last.</summary>
     public bool Serve()
     {
-        IsBlocked = false;
-        int budget = Budget;
         do
         {
             queue.DisableNotifications();
-            while (budget > 0 && queue.TryPop(out DescriptorChain chain))
-            {
-                // What the host does not take (a header that makes no sense, a link that is down) is lost, as on a wire.
-                int result = chain.ReadableBytes > TapBackend.HeaderLength ? host.Send(chain.Readable) : 0;
-                if (result == -LibcConstants.EAGAIN)
-                {
-                    queue.Unpop(chain.Token);
-                    Publish();
-                    IsBlocked = true;
-                    return false;
-                }
-
-                budget--;
-                queue.Push(chain.Token, 0);
-                if (++_unpublished == Batch)
-                    Publish();
-            }
-
-            Publish();
-            if (budget == 0)
+            if (SendTurn())
                 return true;
         }
-        while (!queue.TryEnableNotifications());
+        while (!IsBlocked && !queue.TryEnableNotifications());
         binding.Context.ReportFault(binding.Index, queue);
         return false;
     }
+
+    /// <summary>As <see cref="Serve"/>, for who looks again soon without being kicked.</summary>
+    public bool SendTurn()
+    {
+        IsBlocked = false;
+        int budget = Budget;
+        while (budget > 0 && queue.TryPop(out DescriptorChain chain))
+        {
+            // What the host does not take (a header that makes no sense, a link that is down) is lost, as on a wire.
+            int result = chain.ReadableBytes > TapBackend.HeaderLength ? host.Send(chain.Readable) : 0;
+            if (result == -LibcConstants.EAGAIN)
+            {
+                queue.Unpop(chain.Token);
+                IsBlocked = true;
+                break;
+            }
+
+            budget--;
+            queue.Push(chain.Token, 0);
+            if (++_unpublished == Batch)
+                Publish();
+        }
+
+        Publish();
+        return budget == 0;
+    }
+
+    /// <summary>The driver need not kick from now on: somebody looks.</summary>
+    public void BeginPoll() => queue.DisableNotifications();
 
     private void Publish()
     {
