@@ -21,6 +21,9 @@ public static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true)]
     public static partial int statx(int directory, byte* path, int flags, uint mask, statx* result);
 
+    [LibraryImport(Library, EntryPoint = "fstatfs", SetLastError = true)]
+    public static partial int fstatfs(int fd, statfs* result);
+
     /// <summary>fcntl with a <c>struct flock</c>.</summary>
     [LibraryImport(Library, EntryPoint = "fcntl", SetLastError = true)]
     public static partial int fcntl(int fd, int command, flock* argument);
@@ -35,6 +38,24 @@ public struct flock
     public long l_start;
     public long l_len;
     public int l_pid;
+}
+
+/// <summary><c>struct statfs</c>, sys/vfs.h (x86-64).</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct statfs
+{
+    public long f_type;
+    public long f_bsize;
+    public ulong f_blocks;
+    public ulong f_bfree;
+    public ulong f_bavail;
+    public ulong f_files;
+    public ulong f_ffree;
+    public ulong f_fsid;
+    public long f_namelen;
+    public long f_frsize;
+    public long f_flags;
+    public fixed long f_spare[4];
 }
 
 /// <summary><c>struct statx_timestamp</c>, linux/stat.h.</summary>

@@ -3,7 +3,7 @@ using KvmSharp.Core;
 namespace KvmSharp.Backends.Block;
 
 /// <summary>
-/// Named threads that run slots through blocking system calls: the whole of <see cref="ThreadPoolBlockIo"/>, and what io_uring has
+/// Named threads that run slots through blocking system calls: the whole of <see cref="SystemCallBlockIo"/> where it does not copy itself, and what io_uring has
 /// no operation for. Threads are made when there is work for them. One owner thread submits and takes back.
 /// </summary>
 internal sealed unsafe class BlockWorkers : IDisposable
@@ -164,11 +164,7 @@ internal sealed unsafe class BlockWorkers : IDisposable
                 result = _file.WriteZeroes(request.OffsetBytes, request.LengthBytes, (request.Flags & BlockRequestFlags.MayUnmap) != 0);
                 return result == 0 && _file.IsFua(request) ? _file.Sync() : result;
             default:
-                while (!transfer->Advance(_file.RunStep(transfer), out result))
-                {
-                }
-
-                return result;
+                return _file.RunTransfer(transfer);
         }
     }
 }

@@ -23,7 +23,10 @@ public interface IBlockIo : IDisposable
     /// <summary>Takes a copy of the request. False if as many as the engine's depth are in flight: reap first.</summary>
     bool TryEnqueue(in BlockRequest request);
 
-    /// <summary>Hands everything enqueued to the host, in one system call where possible.</summary>
+    /// <summary>
+    /// Hands everything enqueued to the host, in one system call where possible. What is finished when it returns is not signalled:
+    /// <see cref="Reap"/> follows.
+    /// </summary>
     void Submit();
 
     /// <summary>Reports what has completed, on this thread, to the sink. Returns how many requests.</summary>

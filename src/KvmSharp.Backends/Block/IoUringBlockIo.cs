@@ -91,16 +91,11 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
 
     public void Submit()
     {
-        if (_ring.Unsubmitted > 0)
-        {
-            // Whatever completes within the call is found by the owner's Reap, which follows; an event would wake it in vain.
-            ApplyEvents(false);
-            Enter(0);
-        }
-        else if (_slots.HasFinished && _eventsWanted)
-        {
-            Completion.Signal();
-        }
+        if (_ring.Unsubmitted == 0)
+            return;
+        // Whatever completes within the call is found by the owner's Reap, which follows; an event would wake it in vain.
+        ApplyEvents(false);
+        Enter(0);
     }
 
     public int Reap()

@@ -71,20 +71,15 @@ internal sealed unsafe class RawFile : IDisposable
     public bool IsFua(in BlockRequest request) =>
         !Traits.IgnoreFlush && (Traits.EveryWriteStable || (request.Flags & BlockRequestFlags.Fua) != 0);
 
-    /// <summary>Runs one step of a transfer through preadv2, pwritev2 or fdatasync.</summary>
-    public int RunStep(BlockTransfer* transfer)
+    /// <summary>Runs a transfer or flush to its end through preadv2, pwritev2 and fdatasync. Bytes or -errno.</summary>
+    public int RunTransfer(BlockTransfer* transfer)
     {
-        if (transfer->Syncing)
-            return Sync();
-        IoVec* vectors = transfer->NextVectors(out int count);
-        int fd = _buffered is not null && !IsAddressable(transfer->Request) ? _buffered.Value : Fd;
-        long offset = (long)transfer->Offset;
-        nint result;
-        if (transfer->Request.Operation == BlockOperation.Read)
-            result = Libc.preadv2(fd, vectors, count, offset, 0);
-        else
-            result = Libc.pwritev2(fd, vectors, count, offset, WriteFlags(transfer));
-        return result >= 0 ? (int)result : -Marshal.GetLastPInvokeError();
+        int result;
+        while (!transfer->Advance(RunStep(transfer), out result))
+        {
+        }
+
+        return result;
     }
 
     /// <summary>rw_flags of a transfer's writes.</summary>
@@ -151,6 +146,21 @@ internal sealed unsafe class RawFile : IDisposable
         ImageLock.Release(_file);
         _file.Dispose();
         _buffered?.Dispose();
+    }
+
+    private int RunStep(BlockTransfer* transfer)
+    {
+        if (transfer->Syncing)
+            return Sync();
+        IoVec* vectors = transfer->NextVectors(out int count);
+        int fd = _buffered is not null && !IsAddressable(transfer->Request) ? _buffered.Value : Fd;
+        long offset = (long)transfer->Offset;
+        nint result;
+        if (transfer->Request.Operation == BlockOperation.Read)
+            result = Libc.preadv2(fd, vectors, count, offset, 0);
+        else
+            result = Libc.pwritev2(fd, vectors, count, offset, WriteFlags(transfer));
+        return result >= 0 ? (int)result : -Marshal.GetLastPInvokeError();
     }
 
     private static bool IsUnsupported(int result) =>

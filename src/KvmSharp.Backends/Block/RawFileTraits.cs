@@ -20,6 +20,9 @@ internal sealed unsafe record RawFileTraits
 
     public bool Discard { get; init; }
 
+    /// <summary>The file lies in the host's memory (tmpfs, ramfs): transfers copy, and wait for no device unless the host swaps.</summary>
+    public bool InMemory { get; init; }
+
     /// <summary>Direct I/O: power of two that offsets and lengths must be multiples of.</summary>
     public uint OffsetAlignment { get; init; } = 1;
 
@@ -39,6 +42,13 @@ internal sealed unsafe record RawFileTraits
             LibcConstants.STATX_BASIC_STATS | LibcConstants.STATX_DIOALIGN, &result) == 0;
         stat = result;
         return ok;
+    }
+
+    /// <summary>True for a file of tmpfs or ramfs.</summary>
+    public static bool IsInMemory(FileDescriptor file)
+    {
+        statfs system;
+        return Libc.fstatfs(file.Value, &system) == 0 && (ulong)system.f_type is LibcConstants.TMPFS_MAGIC or LibcConstants.RAMFS_MAGIC;
     }
 
     public static bool TryGetSize(FileDescriptor file, bool isBlockDevice, out ulong size)

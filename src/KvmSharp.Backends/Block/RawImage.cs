@@ -39,7 +39,6 @@ public sealed class RawImage : IBlockBackend
     /// <summary>Opens and locks an image. Throws <see cref="BackendException"/> with one line for the user; nothing stays open or locked then.</summary>
     public static RawImage Open(RawImageOptions options)
     {
-        BlockEngine engine = ChooseEngine(options);
         FileDescriptor file = RawImageOpener.OpenFile(options, direct: IsDirect(options.Cache));
         FileDescriptor? buffered = null;
         try
@@ -49,7 +48,7 @@ public sealed class RawImage : IBlockBackend
                 ImageLock.Acquire(file, options.Path, exclusive: !traits.ReadOnly);
             if (traits.Direct)
                 buffered = RawImageOpener.OpenFile(options, direct: false);
-            return new RawImage(new RawFile(file, buffered, traits, size), options, engine);
+            return new RawImage(new RawFile(file, buffered, traits, size), options, ChooseEngine(options, traits));
         }
         catch
         {
@@ -67,7 +66,7 @@ public sealed class RawImage : IBlockBackend
         ArgumentOutOfRangeException.ThrowIfGreaterThan(depth, 32768);
         return Engine == BlockEngine.IoUring
             ? new IoUringBlockIo(_file, depth, sink, _options.RegisteredMemory)
-            : new ThreadPoolBlockIo(_file, depth, sink, Math.Max(1, _options.MaxThreads));
+            : new SystemCallBlockIo(_file, depth, sink, Math.Max(1, _options.MaxThreads), inline: Engine == BlockEngine.Inline);
     }
 
     /// <summary>Closes the image and drops its lock. Every engine is disposed before.</summary>
@@ -75,10 +74,12 @@ public sealed class RawImage : IBlockBackend
 
     internal static bool IsDirect(BlockCacheMode mode) => mode is BlockCacheMode.None or BlockCacheMode.Directsync;
 
-    private static BlockEngine ChooseEngine(RawImageOptions options)
+    private static BlockEngine ChooseEngine(RawImageOptions options, RawFileTraits traits)
     {
-        if (options.Engine == BlockEngine.Threads)
-            return BlockEngine.Threads;
+        if (options.Engine is BlockEngine.Threads or BlockEngine.Inline)
+            return options.Engine;
+        if (options.Engine == BlockEngine.Auto && traits.InMemory)
+            return BlockEngine.Inline;
         if (IoUringRing.IsAvailable(out string reason))
             return BlockEngine.IoUring;
         return options.Engine == BlockEngine.Auto

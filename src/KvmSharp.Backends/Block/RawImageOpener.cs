@@ -50,6 +50,7 @@ internal static class RawImageOpener
             EveryWriteStable = options.Cache is BlockCacheMode.Writethrough or BlockCacheMode.Directsync,
             IgnoreFlush = options.Cache == BlockCacheMode.Unsafe,
             Discard = options.Discard,
+            InMemory = !isBlock && RawFileTraits.IsInMemory(file),
             LogicalBlockSize = logical,
             PhysicalBlockSize = isBlock ? RawFileTraits.BlockSize(file, BLKPBSZGET, logical) : FileBlockSize(stat.stx_blksize),
             OffsetAlignment = direct ? DirectAlignment(stat, stat.stx_dio_offset_align, isBlock ? logical : 4096) : 1,

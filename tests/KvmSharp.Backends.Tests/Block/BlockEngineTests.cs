@@ -18,7 +18,7 @@ public sealed class BlockEngineTests : IDisposable
         get
         {
             TheoryData<BlockEngine, BlockCacheMode> data = [];
-            foreach (BlockEngine engine in new[] { BlockEngine.IoUring, BlockEngine.Threads })
+            foreach (BlockEngine engine in new[] { BlockEngine.IoUring, BlockEngine.Threads, BlockEngine.Inline })
             {
                 foreach (BlockCacheMode mode in Enum.GetValues<BlockCacheMode>())
                     data.Add(engine, mode);
@@ -28,7 +28,7 @@ public sealed class BlockEngineTests : IDisposable
         }
     }
 
-    public static TheoryData<BlockEngine> Engines => [BlockEngine.IoUring, BlockEngine.Threads];
+    public static TheoryData<BlockEngine> Engines => [BlockEngine.IoUring, BlockEngine.Threads, BlockEngine.Inline];
 
     public void Dispose()
     {

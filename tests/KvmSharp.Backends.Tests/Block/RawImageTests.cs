@@ -151,9 +151,28 @@ public sealed class RawImageTests : IDisposable
         Assert.Equal(4096u, disk.Limits.PhysicalBlockSize);
     }
 
+    [Fact]
+    public void Open_AutoEngine_IsInlineOnTmpfs()
+    {
+        string folder = Directory.CreateDirectory($"/dev/shm/kvmsharp-blk-{Guid.NewGuid():N}").FullName;
+        try
+        {
+            using TempImage image = new(1 << 20, folder);
+            using (RawImage disk = RawImage.Open(new RawImageOptions { Path = image.Path }))
+                Assert.Equal(BlockEngine.Inline, disk.Engine);
+            using RawImage asked = RawImage.Open(new RawImageOptions { Path = image.Path, Engine = BlockEngine.Threads });
+            Assert.Equal(BlockEngine.Threads, asked.Engine);
+        }
+        finally
+        {
+            Directory.Delete(folder);
+        }
+    }
+
     [Theory]
     [InlineData(BlockEngine.IoUring)]
     [InlineData(BlockEngine.Threads)]
+    [InlineData(BlockEngine.Inline)]
     public void Write_FileSystemFull_FailsWithEnospcAndRecovers(BlockEngine engine)
     {
         string mount = Directory.CreateTempSubdirectory("kvmsharp-full-").FullName;
