@@ -30,9 +30,7 @@ need make has make
 need qemu-system-x86 has qemu-system-x86_64        # the lab
 need busybox-static static_busybox                 # guests and the lab's first program
 need kmod has depmod
-need mmdebstrap has mmdebstrap                     # the guest with systemd
-need e2fsprogs has mke2fs
-need iproute2 has ip                             # its network
+need mmdebstrap has mmdebstrap                     # Debian images for guests
 need cpio has cpio
 need xz-utils has xz
 need zstd has zstd
