@@ -152,7 +152,7 @@ start_lab() { # FOLDER: everything below it belongs to this lab
         -serial "file:$folder/console.log" -monitor none
         -device intel-iommu,intremap=on,caching-mode=on
         -kernel "$kernel/vmlinuz" -initrd "$folder/initramfs"
-        -append 'console=ttyS0 panic=-1 init_on_alloc=0 mitigations=off quiet intel_iommu=on iommu=pt'
+        -append 'console=ttyS0 panic=-1 init_on_alloc=0 mitigations=off quiet no_timer_check intel_iommu=on iommu=pt'
         -fsdev local,path=/,id=root,security_model=none,readonly=on,multidevs=remap
         -device virtio-9p-pci,fsdev=root,mount_tag=root,disable-legacy=on
         -device virtio-serial-pci,max_ports=16,disable-legacy=on)
