@@ -73,7 +73,7 @@ if [ "$check" = 0 ]; then
         ending="'poweroff' in the guest or Ctrl-A x ends it"
         append+=' systemd.show_status=yes'
         size=$(stty size) || size='24 80'
-        append+=" TERM=${TERM:-vt220} kvmsharp.terminal=${size/ /x}"
+        append+=" kvmsharp.terminal=${size/ /x},${TERM:-vt220}"
     fi
     say "booting $what; $ending"
     status=0
