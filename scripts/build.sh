@@ -74,9 +74,10 @@ build() {
     local log="$state/$1.log" out="$state/publish-$1" attempt
     local -a props
     read -ra props <<<"$(properties "$1")"
+    # The lock is not handed on (9>&-): the compiler servers that dotnet leaves running would hold it for minutes.
     # Only a restore that failed for the network's sake is worth another try.
     for attempt in 1 2 3; do
-        if dotnet restore src/KvmSharp.Cli/KvmSharp.Cli.csproj -v q "${props[@]}" >"$log" 2>&1; then break; fi
+        if dotnet restore src/KvmSharp.Cli/KvmSharp.Cli.csproj -v q "${props[@]}" >"$log" 2>&1 9>&-; then break; fi
         if [ "$attempt" = 3 ] || grep -Eq 'NU1101|NU1102|NU1103|NU1202|NETSDK' "$log"; then
             { grep -oE '(NU|NETSDK|MSB)[0-9]+: .*' "$log" || tail -n 1 "$log"; } | head -n 1 | sed 's| \[[^]]*\]$||; s|\. No packages exist.*||' | cut -c1-200 >"$state/why"
             return 1
@@ -84,7 +85,7 @@ build() {
         sleep $((attempt * 3))
     done
     rm -rf "$out"
-    if ! dotnet publish src/KvmSharp.Cli/KvmSharp.Cli.csproj -c Release -v q --no-restore -o "$out" "${props[@]}" >"$log" 2>&1; then
+    if ! dotnet publish src/KvmSharp.Cli/KvmSharp.Cli.csproj -c Release -v q --no-restore -o "$out" "${props[@]}" >"$log" 2>&1 9>&-; then
         { grep -oE 'error [A-Z]*[0-9]*: .*|undefined reference.*|cannot find .*' "$log" || tail -n 1 "$log"; } | head -n 1 | sed 's| \[[^]]*\]$||; s|\. No packages exist.*||' | cut -c1-200 >"$state/why"
         return 2
     fi
