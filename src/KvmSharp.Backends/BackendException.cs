@@ -15,4 +15,7 @@ public sealed class BackendException : Exception
         : base(message, cause)
     {
     }
+
+    /// <summary>The host lacks something, or keeps it from this user; not what was asked for is wrong.</summary>
+    public bool IsHostLimit { get; init; }
 }

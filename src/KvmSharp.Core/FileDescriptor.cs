@@ -33,16 +33,17 @@ public unsafe class FileDescriptor : SafeHandleMinusOneIsInvalid
     }
 
     /// <summary>
-    /// Another descriptor for a file that the process was started with. Null if there is no such descriptor, or it was opened by
-    /// the process itself: those are close-on-exec, and nothing that came over an exec is.
+    /// Takes over a descriptor that the process was started with. Null if there is none of that number, or the process opened it
+    /// itself: those are close-on-exec, and nothing that came over an exec is.
     /// </summary>
     public static FileDescriptor? TryInherit(int number)
     {
         int flags = Libc.fcntl(number, LibcConstants.F_GETFD, 0);
         if (flags < 0 || (flags & LibcConstants.FD_CLOEXEC) != 0)
             return null;
-        int fd = Libc.fcntl(number, LibcConstants.F_DUPFD_CLOEXEC, 0);
-        return fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("fcntl F_DUPFD_CLOEXEC");
+        return Libc.fcntl(number, LibcConstants.F_SETFD, flags | LibcConstants.FD_CLOEXEC) == 0
+            ? new FileDescriptor(number)
+            : throw LinuxException.FromLastError("fcntl F_SETFD");
     }
 
     /// <summary>A new descriptor for the same open file, with its own owner.</summary>

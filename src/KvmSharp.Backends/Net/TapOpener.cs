@@ -12,17 +12,38 @@ internal static unsafe class TapOpener
     private const string Device = "/dev/net/tun";
     private const int MaxQueuePairs = 256;
 
+    /// <summary>What is wrong whatever the host has.</summary>
+    internal static void CheckOptions(TapOptions options)
+    {
+        if (options.QueuePairs is < 1 or > MaxQueuePairs)
+            throw new BackendException($"a tap has 1 to {MaxQueuePairs} queue pairs, not {options.QueuePairs}");
+        if (options.Name is { } name && NetInterface.NameProblem(name) is { } problem)
+            throw new BackendException($"tap name '{name}' {problem}");
+        if (options.Bridge is { } bridge && NetInterface.NameProblem(bridge) is { } bridgeProblem)
+            throw new BackendException($"bridge name '{bridge}' {bridgeProblem}");
+    }
+
+    /// <summary>That the bridge is there and is one, before anything is made for it.</summary>
+    internal static void CheckBridge(TapOptions options, NetInterface interfaces)
+    {
+        if (options.Bridge is not { } bridge)
+            return;
+        if (interfaces.Index(bridge, out _) != 0)
+            throw NoBridge(bridge);
+        if (LinkInfo.Find(bridge) is { Kind: not "bridge" })
+            throw NotABridge(bridge);
+    }
+
     /// <summary>Opens all queues of a tap by name, making it if it is not there. The queues opened so far are in <paramref name="queues"/> even if it throws.</summary>
     public static string OpenByName(TapOptions options, NetInterface interfaces, out FileDescriptor[] queues)
     {
         queues = [];
-        if (options.QueuePairs is < 1 or > MaxQueuePairs)
-            throw new BackendException($"a tap has 1 to {MaxQueuePairs} queue pairs, not {options.QueuePairs}");
-        if (options.Name is { } asked && NetInterface.NameProblem(asked) is { } problem)
-            throw new BackendException($"tap name '{asked}' {problem}");
-        if (options.Bridge is { } bridge && NetInterface.NameProblem(bridge) is { } bridgeProblem)
-            throw new BackendException($"bridge name '{bridge}' {bridgeProblem}");
+        CheckOptions(options);
+        CheckBridge(options, interfaces);
         bool exists = options.Name is not null && interfaces.Index(options.Name, out _) == 0;
+        // The kernel lets anybody who may open a multiqueue tap take part of its packets.
+        if (exists && LinkInfo.Find(options.Name!) is { IsMultiQueue: true, IsInUse: true })
+            throw Refused(-EBUSY, options.Name!, multiQueue: true, exists, options.QueuePairs);
         string name = options.Name ?? "kvmsharp%d";
         bool multiQueue = options.QueuePairs > 1;
         List<FileDescriptor> opened = [];
@@ -49,6 +70,20 @@ internal static unsafe class TapOpener
     /// <summary>Takes over descriptors that somebody else opened; the tap's name.</summary>
     public static string Adopt(FileDescriptor[] queues)
     {
+        string name = Identify(queues);
+        foreach (FileDescriptor queue in queues)
+        {
+            Prepare(queue, name);
+            int status = Libc.fcntl(queue.Value, F_GETFL, 0);
+            _ = Libc.fcntl(queue.Value, F_SETFL, status | O_NONBLOCK);
+        }
+
+        return name;
+    }
+
+    /// <summary>The tap's name; throws unless all are queues of one tap that can be used as it is.</summary>
+    public static string Identify(FileDescriptor[] queues)
+    {
         if (queues.Length == 0)
             throw new BackendException("a tap given by descriptor needs at least one");
         string? name = null;
@@ -66,9 +101,6 @@ internal static unsafe class TapOpener
             if (name is not null && name != found)
                 throw new BackendException($"the descriptors belong to different taps, {name} and {found}");
             name = found;
-            Prepare(queue, found);
-            int status = Libc.fcntl(queue.Value, F_GETFL, 0);
-            _ = Libc.fcntl(queue.Value, F_SETFL, status | O_NONBLOCK);
         }
 
         return name!;
@@ -98,7 +130,7 @@ internal static unsafe class TapOpener
             : $"cannot bring tap {name} up: {Text(up)}");
     }
 
-    private static FileDescriptor OpenDevice()
+    internal static FileDescriptor OpenDevice()
     {
         try
         {
@@ -111,7 +143,7 @@ internal static unsafe class TapOpener
                 ENOENT or ENODEV or ENXIO => $"there is no {Device}: load the driver with 'modprobe tun'",
                 EACCES or EPERM => $"no permission on {Device}: run as root, or allow it with 'chmod 666 {Device}'",
                 _ => error.Message,
-            }, error);
+            }, error) { IsHostLimit = true };
         }
     }
 
@@ -123,17 +155,23 @@ internal static unsafe class TapOpener
             result = TrySetInterface(queue, name, multiQueue: true, out attached);
         if (result == 0)
             return attached;
-        throw new BackendException(result switch
-        {
-            -EPERM when exists => $"tap {name} belongs to another user: run as its owner or as root, or use another name",
-            -EPERM => $"no permission to make tap {name}: run as root, or have root make it with 'ip tuntap add {name} mode tap vnet_hdr{(multiQueue ? " multi_queue" : "")} user $USER'",
-            -EBUSY => $"tap {name} is in use by another process: stop it, or use another name",
-            -EINVAL when exists && multiQueue => $"interface {name} is not a multiqueue tap: make it with 'ip tuntap add {name} mode tap vnet_hdr multi_queue', or use queues=1",
-            -EINVAL when exists => $"interface {name} exists and is not a tap: use another name",
-            -E2BIG => $"tap {name} has no room for {queuePairs} queue pairs: use fewer",
-            _ => $"cannot open tap {name}: {Text(result)}",
-        });
+        throw Refused(result, name.Replace("%d", "0", StringComparison.Ordinal), multiQueue, exists, queuePairs);
     }
+
+    /// <summary>What TUNSETIFF's error means.</summary>
+    internal static BackendException Refused(int result, string name, bool multiQueue, bool exists, int queuePairs) => new(result switch
+    {
+        -EPERM when exists => $"tap {name} belongs to another user: run as its owner or as root, or use another name",
+        -EPERM => $"no permission to make tap {name}: run as root, or have root make it with 'ip tuntap add {name} mode tap vnet_hdr{(multiQueue ? " multi_queue" : "")} user $USER'",
+        -EBUSY => $"tap {name} is in use by another process: stop it, or use another name",
+        -EINVAL when exists && multiQueue => $"interface {name} is not a multiqueue tap: make it with 'ip tuntap add {name} mode tap vnet_hdr multi_queue', or use queues=1",
+        -EINVAL when exists => $"interface {name} exists and is not a tap: use another name",
+        -E2BIG => $"tap {name} has no room for {queuePairs} queue pairs: use fewer",
+        _ => $"cannot open tap {name}: {Text(result)}",
+    })
+    {
+        IsHostLimit = result == -EPERM && !exists,
+    };
 
     private static int TrySetInterface(FileDescriptor queue, string name, bool multiQueue, out string attached)
     {
@@ -154,7 +192,7 @@ internal static unsafe class TapOpener
     private static void JoinBridge(string name, string bridge, NetInterface interfaces)
     {
         if (interfaces.Index(bridge, out _) != 0)
-            throw new BackendException($"bridge {bridge} does not exist: make it with 'ip link add {bridge} type bridge' and 'ip link set {bridge} up'");
+            throw NoBridge(bridge);
         int result = interfaces.Index(name, out int index);
         if (result == 0)
             result = interfaces.AddToBridge(bridge, index);
@@ -164,10 +202,15 @@ internal static unsafe class TapOpener
         throw new BackendException(result switch
         {
             -EPERM => $"no permission to add tap {name} to bridge {bridge}: run as root, or have root run 'ip link set {name} master {bridge}'",
-            -EOPNOTSUPP or -ENOTTY or -EINVAL => $"interface {bridge} is not a bridge",
+            -EOPNOTSUPP or -ENOTTY or -EINVAL => NotABridge(bridge).Message,
             _ => $"cannot add tap {name} to bridge {bridge}: {Text(result)}",
         });
     }
+
+    internal static BackendException NoBridge(string bridge) =>
+        new($"bridge {bridge} does not exist: make it with 'ip link add {bridge} type bridge' and 'ip link set {bridge} up'");
+
+    internal static BackendException NotABridge(string bridge) => new($"interface {bridge} is not a bridge");
 
     private static string Text(int negativeErrno) => Marshal.GetPInvokeErrorMessage(-negativeErrno);
 }
