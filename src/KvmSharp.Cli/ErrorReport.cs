@@ -18,6 +18,9 @@ internal static class ErrorReport
             case ConfigException config:
                 output.Error(OneLine(config.Message), config.Hint);
                 return ExitCode.BadUsage;
+            case BackendException { IsHostLimit: true }:
+                output.Error(OneLine(error.Message));
+                return ExitCode.HostCannot;
             case BootException or BackendException:
                 output.Error(OneLine(error.Message));
                 return ExitCode.BadUsage;

@@ -1,3 +1,4 @@
+using KvmSharp.Backends.Net;
 using KvmSharp.Machine.Config;
 
 namespace KvmSharp.Machine;
@@ -6,9 +7,12 @@ namespace KvmSharp.Machine;
 /// What devices have open on the host, by the device's configuration: opened at first use and kept over resets, so that a disk stays
 /// locked and a network interface stays where it is. Control thread only.
 /// </summary>
-internal sealed class HostEnds : IDisposable
+internal sealed class HostEnds(Func<TapOptions, INetBackend> openTap) : IDisposable
 {
     private readonly Dictionary<DeviceConfig, IDisposable> _ends = new(ReferenceEqualityComparer.Instance);
+
+    /// <inheritdoc cref="MachineHost.OpenTap"/>
+    public Func<TapOptions, INetBackend> OpenTap => openTap;
 
     /// <summary>The device's host end; a board only borrows it.</summary>
     public T Get<T>(DeviceConfig device, Func<T> open)

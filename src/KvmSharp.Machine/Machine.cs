@@ -14,7 +14,7 @@ public sealed class Machine : IMachineControl, IDisposable
     private readonly MachineConfig _config;
     private readonly MachineHost _host;
     private readonly CharPorts _chars;
-    private readonly HostEnds _hostEnds = new();
+    private readonly HostEnds _hostEnds;
     private readonly ILogger _log;
     // Order: _boardLock before _gate. vCPU threads take only _gate, so the board can be stopped (joined) under _boardLock.
     private readonly Lock _boardLock = new();
@@ -32,6 +32,7 @@ public sealed class Machine : IMachineControl, IDisposable
         _config = config;
         _host = host;
         _chars = new CharPorts(host.OpenChar);
+        _hostEnds = new HostEnds(host.OpenTap);
         _log = host.Loggers.CreateLogger("machine");
     }
 

@@ -1,3 +1,4 @@
+using KvmSharp.Backends.Net;
 using KvmSharp.Core.Chars;
 using KvmSharp.Machine.Config;
 using Microsoft.Extensions.Logging;
@@ -12,6 +13,9 @@ public sealed record MachineHost
 
     /// <summary>Opens the host end of a character device, which is named for messages ("com1"). The machine owns and disposes what it gets.</summary>
     public required Func<string, CharConfig, ICharBackend> OpenChar { get; init; }
+
+    /// <summary>Opens the tap of a network interface; a back end exception if that cannot be. The machine owns and disposes what it gets.</summary>
+    public Func<TapOptions, INetBackend> OpenTap { get; init; } = TapBackend.Open;
 
     /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
     public Action? OnStarted { get; init; }

@@ -1,5 +1,6 @@
 using KvmSharp.Backends;
 using KvmSharp.Backends.Char;
+using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
 using KvmSharp.Machine;
@@ -80,7 +81,7 @@ internal static class RunCommand
         }
     }
 
-    /// <summary>Builds the whole machine on this host, kernel loaded and devices attached, with character devices that touch nothing.</summary>
+    /// <summary>Builds the whole machine on this host, kernel loaded and devices attached, with character devices and networks that touch nothing.</summary>
     private static ExitCode DryRun(MachineConfig config, StderrLoggerFactory loggers, CliOutput output)
     {
         if (config.PidFile is { } pidFile)
@@ -89,7 +90,7 @@ internal static class RunCommand
             CheckChar(use.Char);
         // Memory is not touched: a dry run must not take what the host needs for guests that run.
         MachineConfig probe = config with { Memory = config.Memory with { Preallocate = false, Lock = false } };
-        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = (_, _) => new NullBackend() }))
+        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = (_, _) => new NullBackend(), OpenTap = CheckedTap.Check }))
         {
         }
 

@@ -11,7 +11,7 @@ internal static class NetModule
     public static void Attach(BoardContext board, NetConfig config)
     {
         int index = board.Config.Devices.OfType<NetConfig>().TakeWhile(d => !ReferenceEquals(d, config)).Count();
-        TapBackend tap = board.HostEnds.Get(config, () => TapBackend.Open(Options(config)));
+        INetBackend tap = board.HostEnds.Get(config, () => board.HostEnds.OpenTap(Options(config)));
         var options = new VirtioNetOptions
         {
             Name = config.Id ?? $"net{index}",

@@ -1,3 +1,4 @@
+using KvmSharp.Backends.Net;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Test;
@@ -14,7 +15,7 @@ namespace KvmSharp.Machine.Tests.Modules;
 internal sealed class DeviceBoard : IDisposable
 {
     private readonly Stack<IDisposable> _owned = [];
-    private readonly HostEnds _hostEnds = new();
+    private readonly HostEnds _hostEnds = new(TapBackend.Open);
     private readonly CharPorts _chars = new((_, _) => new FakeCharBackend());
 
     public DeviceBoard(MachineConfig config)
