@@ -50,7 +50,7 @@ internal static class HelpText
           --dry-run                check everything that can be checked without running, print the machine as JSON
           --help                   this text
 
-        Virtio keys, of --rng, --disk and --net:
+        VIRTIO-KEYS, of all virtio devices:
           id=NAME, packed=on, in_order=on, event_idx=off, indirect_desc=off, ioeventfd=off, irqfd=off, vectors=N (0: interrupts by the pin),
           queue-size=N; cpus=LIST and poll-max-ns=N of the device's own I/O threads
 
