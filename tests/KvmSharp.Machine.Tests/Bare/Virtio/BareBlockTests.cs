@@ -11,16 +11,22 @@ public sealed class BareBlockTests : BareVirtioFixture
     private const string Serial = "bare-serial";
 
     [Theory]
-    [InlineData(MachineKind.Pc, false, false)]
-    [InlineData(MachineKind.Pc, false, true)]
-    [InlineData(MachineKind.Microvm, false, false)]
-    [InlineData(MachineKind.Microvm, false, true)]
-    public void Copy_HalfTheDiskToTheOtherHalf_FileHasItTwice(MachineKind kind, bool packed, bool indirect)
+    [InlineData(MachineKind.Pc, false, false, true, false)]
+    [InlineData(MachineKind.Pc, false, true, true, true)]
+    [InlineData(MachineKind.Pc, true, false, true, true)]
+    [InlineData(MachineKind.Pc, true, true, true, false)]
+    [InlineData(MachineKind.Pc, false, false, false, true)]
+    [InlineData(MachineKind.Pc, true, true, false, false)]
+    [InlineData(MachineKind.Microvm, false, false, true, false)]
+    [InlineData(MachineKind.Microvm, false, true, false, false)]
+    [InlineData(MachineKind.Microvm, true, false, false, false)]
+    [InlineData(MachineKind.Microvm, true, true, true, false)]
+    public void Copy_HalfTheDiskToTheOtherHalf_FileHasItTwice(MachineKind kind, bool packed, bool indirect, bool ioEventFd, bool interrupts)
     {
-        const int count = 1500;
+        const int count = 1000;
         byte[] half = RandomBytes(count * (int)BytesEach);
         string image = WriteFile([.. half, .. new byte[half.Length]]);
-        GuestTransport transport = GuestTransport.Create(kind == MachineKind.Pc);
+        GuestTransport transport = GuestTransport.Create(kind == MachineKind.Pc, interrupts);
         GuestRing ring = GuestRing.Create(packed, indirect: indirect);
         var reads = new GuestBlockRequests(Reads);
         var writes = new GuestBlockRequests(Writes);
@@ -32,7 +38,7 @@ public sealed class BareBlockTests : BareVirtioFixture
             writes.Add(VIRTIO_BLK_T_OUT, SectorsEach * (count + i), new(at, first), new(at + first, BytesEach - first));
         }
 
-        uint[] words = Run(Config(kind, Disk(image), a =>
+        uint[] words = Run(Config(kind, Disk(image, new VirtioSettings { Packed = packed, IoEventFd = ioEventFd }), a =>
         {
             transport.Find(a, VirtioIds.VIRTIO_ID_BLOCK);
             transport.Start(a, RingFeatures(ring), ring);
@@ -41,10 +47,12 @@ public sealed class BareBlockTests : BareVirtioFixture
             a.StoreMemory(GuestVariables.Mismatches);
             a.StoreNonZero(reads.Statuses, count);
             a.StoreNonZero(writes.Statuses, count);
+            a.StoreMemory(UserKernel.InterruptCount);
             a.Finish();
         }, [.. reads.Segments(ring), .. writes.Segments(ring)])).Words;
 
-        Assert.Equal([0u, 0, 0], words);
+        Assert.Equal([0u, 0, 0], words[..3]);
+        Assert.Equal(interrupts, words[3] > 0);
         byte[] contents = File.ReadAllBytes(image);
         Assert.True(contents.AsSpan(0, half.Length).SequenceEqual(half));
         Assert.True(contents.AsSpan(half.Length).SequenceEqual(half));
@@ -52,7 +60,9 @@ public sealed class BareBlockTests : BareVirtioFixture
 
     [Theory]
     [InlineData(MachineKind.Pc, false)]
+    [InlineData(MachineKind.Pc, true)]
     [InlineData(MachineKind.Microvm, false)]
+    [InlineData(MachineKind.Microvm, true)]
     public void OtherRequests_AreAnsweredEachInItsWay(MachineKind kind, bool packed)
     {
         string image = WriteFile(RandomBytes(64 * (int)SectorLength));
@@ -65,7 +75,7 @@ public sealed class BareBlockTests : BareVirtioFixture
         requests.Add(VIRTIO_BLK_T_OUT, 0, new GuestBuffer(Data + 0x1000, SectorLength - 1)); // not a sector
         requests.Add(0xFFFF, 0);
 
-        BareRun run = Run(Config(kind, Disk(image), a =>
+        BareRun run = Run(Config(kind, Disk(image, new VirtioSettings { Packed = packed }), a =>
         {
             transport.Find(a, VirtioIds.VIRTIO_ID_BLOCK);
             transport.Start(a, RingFeatures(ring), ring);
@@ -80,7 +90,7 @@ public sealed class BareBlockTests : BareVirtioFixture
         Assert.Equal(Serial.PadRight(VIRTIO_BLK_ID_BYTES, (char)0), run.Text[5..]);
     }
 
-    private static DiskConfig Disk(string image) => new() { Path = image, Serial = Serial, Id = "disk" };
+    private static DiskConfig Disk(string image, VirtioSettings settings) => new() { Path = image, Serial = Serial, Id = "disk", Virtio = settings };
 
     private static byte[] RandomBytes(int length)
     {

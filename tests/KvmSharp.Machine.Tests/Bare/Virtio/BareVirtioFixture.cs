@@ -1,5 +1,6 @@
 using Iced.Intel;
 using KvmSharp.Machine.Config;
+using KvmSharp.TestKit.Fakes;
 
 namespace KvmSharp.Machine.Tests.Bare.Virtio;
 
@@ -15,6 +16,13 @@ public abstract class BareVirtioFixture : BareFixture
     private protected MachineConfig Config(MachineKind kind, DeviceConfig device, Action<Assembler> payload, params (uint Address, byte[] Data)[] segments) =>
         Config(UserKernel.Elf(payload, segments)) with { Kind = kind, Devices = [device] };
 
-    /// <summary>Exits that the device has caused.</summary>
-    private protected static long Exits(Machine machine, string device) => machine.ReadStatistics().ExitsByDevice.Single(d => d.Name == device).Count;
+    /// <summary>Runs the machine to its ordinary end: the dwords that its payload stored, and what it cost.</summary>
+    private protected (uint[] Words, MachineStatistics Statistics) RunCounted(MachineConfig config)
+    {
+        var console = new FakeCharBackend(); // the machine takes its backend with it
+        SetBackend("debugcon", console);
+        using Machine machine = Create(config);
+        MachineExit exit = Finish(machine, Start(machine));
+        return (new BareRun(exit, console.Output).Words, machine.ReadStatistics());
+    }
 }

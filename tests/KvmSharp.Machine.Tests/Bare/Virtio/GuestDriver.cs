@@ -62,6 +62,32 @@ internal static class GuestDriver
         a.inc(ebp);
     }
 
+    /// <summary>Passes time, as many pause instructions as the register says.</summary>
+    internal static void Pause(this Assembler a, AssemblerRegister32 count)
+    {
+        Label next = a.CreateLabel();
+        a.Place(ref next);
+        a.pause();
+        a.dec(count);
+        a.jnz(next);
+    }
+
+    /// <summary>Stores the sum of the bytes of a range.</summary>
+    internal static void StoreSum(this Assembler a, uint address, int length)
+    {
+        Label next = a.CreateLabel();
+        a.mov(esi, address);
+        a.mov(ecx, length);
+        a.xor(eax, eax);
+        a.Place(ref next);
+        a.movzx(edx, __byte_ptr[rsi]);
+        a.add(eax, edx);
+        a.inc(esi);
+        a.dec(ecx);
+        a.jnz(next);
+        a.stosd();
+    }
+
     /// <summary>Stores the bytes of a range.</summary>
     internal static void StoreBytes(this Assembler a, uint address, int length)
     {

@@ -29,6 +29,9 @@ internal abstract class GuestRing(int index, ushort size, bool indirect)
 
     internal abstract bool Packed { get; }
 
+    /// <summary>Also kicks a device that does not want to know, so that there is a kick per submission.</summary>
+    internal bool AlwaysKicks { get; set; }
+
     /// <summary>Requests there can be at a time.</summary>
     internal int Slots => size / SlotDescriptors;
 
@@ -75,13 +78,17 @@ internal abstract class GuestRing(int index, ushort size, bool indirect)
     /// <summary>Tells the device not to interrupt.</summary>
     internal void SuppressInterrupts(Assembler a) => a.mov(__word_ptr[DriverArea + EventFlags], 1);
 
-    /// <summary>Kicks, unless the device does not want to know.</summary>
+    /// <summary>Kicks, as a rule unless the device does not want to know.</summary>
     internal void Kick(Assembler a, GuestTransport transport)
     {
         Label quiet = a.CreateLabel();
-        a.mfence();
-        a.cmp(__word_ptr[DeviceArea + EventFlags], 0);
-        a.jne(quiet);
+        if (!AlwaysKicks)
+        {
+            a.mfence();
+            a.cmp(__word_ptr[DeviceArea + EventFlags], 0);
+            a.jne(quiet);
+        }
+
         a.inc(__dword_ptr[Kicks]);
         transport.Kick(a, this);
         a.Place(ref quiet);

@@ -27,7 +27,8 @@ internal abstract class GuestTransport
     /// <summary>Queue 0 interrupts at <see cref="UserKernel.Vector"/>. Else nothing interrupts.</summary>
     internal virtual bool Interrupts => false;
 
-    internal static GuestTransport Create(bool pci) => pci ? new GuestPciTransport() : new GuestMmioTransport();
+    /// <param name="interrupts">Queue 0 interrupts, on PCI; on MMIO nothing does.</param>
+    internal static GuestTransport Create(bool pci, bool interrupts = false) => pci ? new GuestPciTransport(interrupts) : new GuestMmioTransport();
 
     /// <summary>Finds the machine's only device with this id.</summary>
     internal abstract void Find(Assembler a, uint deviceId);
@@ -68,7 +69,7 @@ internal abstract class GuestTransport
         foreach (GuestRing ring in rings)
         {
             ring.Clear(a);
-            if (!Interrupts)
+            if (!Interrupts || ring.Index != 0)
                 ring.SuppressInterrupts(a);
             Write(a, GuestRegister.QueueSelect, (uint)ring.Index);
             Write(a, GuestRegister.QueueSize, ring.Size);
