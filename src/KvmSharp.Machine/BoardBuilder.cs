@@ -57,6 +57,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             PhysBits = config.Cpus.PhysBits,
             Topology = _topology,
             TscKhz = vm.GetTscKhz(),
+            HasTscDeadlineTimer = vm.System.Check(KvmConstants.KVM_CAP_TSC_DEADLINE_TIMER) > 0,
         };
         CpuidBuilder cpuid;
         try

@@ -78,6 +78,7 @@ public sealed class CpuidBuilder
 
         // OSXSAVE and the APIC enable bit follow the guest's own state; the kernel keeps them.
         _common.SetBit(1, 0, Ecx, 27, false);
+        _common.SetBit(1, 0, Ecx, 24, _options.HasTscDeadlineTimer);
         if (!_options.HasLocalApic)
         {
             _common.SetBit(1, 0, Ecx, 21, false);

@@ -23,4 +23,10 @@ public sealed record CpuidOptions
 
     /// <summary>False where there is no local APIC in the kernel: then no x2APIC, no TSC deadline timer, no paravirtual interrupts.</summary>
     public bool HasLocalApic { get; init; } = true;
+
+    /// <summary>
+    /// True where the kernel emulates the TSC deadline timer (KVM_CAP_TSC_DEADLINE_TIMER), which KVM_GET_SUPPORTED_CPUID does not tell: the
+    /// guest then arms its timer in TSC ticks, and need not find out how fast the APIC counts.
+    /// </summary>
+    public bool HasTscDeadlineTimer { get; init; }
 }

@@ -141,10 +141,28 @@ public sealed class CpuidBuilderTests
         Assert.Equal(0x4000_0010u, table.Find(0x4000_0000)!.Value.eax);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Build_TscDeadlineTimer_AsTheKernelHasIt(bool has)
+    {
+        CpuidTable table = Builder(Amd(), new CpuidOptions { HasTscDeadlineTimer = has }).Build(0);
+
+        Assert.Equal(has, (table.Find(1)!.Value.ecx & (1u << 24)) != 0);
+    }
+
+    [Fact]
+    public void Build_FeatureList_SwitchesTheTscDeadlineTimerOff()
+    {
+        CpuidTable table = Builder(Amd(), new CpuidOptions { HasTscDeadlineTimer = true, Features = [("tsc_deadline_timer", false)] }).Build(0);
+
+        Assert.Equal(0u, table.Find(1)!.Value.ecx & (1u << 24));
+    }
+
     [Fact]
     public void Build_WithoutLocalApic_OffersNoX2Apic()
     {
-        CpuidTable table = Builder(Amd(), new CpuidOptions { HasLocalApic = false }).Build(0);
+        CpuidTable table = Builder(Amd(), new CpuidOptions { HasLocalApic = false, HasTscDeadlineTimer = true }).Build(0);
 
         Assert.Equal(0u, table.Find(1)!.Value.ecx & ((1u << 21) | (1u << 24)));
     }
