@@ -145,10 +145,11 @@ start_lab() { # FOLDER: everything below it belongs to this lab
     { cat "$image"; (cd "$folder" && echo shares | cpio --quiet -o -H newc -R 0:0); } >"$folder/initramfs"
     timing "preparing" "$started"
 
+    # No ERMS and no five-level paging: the emulator does byte strings byte by byte, and walks every level.
     # No XSAVE: this CPU does not hand XSETBV to the hypervisor, so a guest that uses it finds state sizes that contradict each
     # other and loses registers. Without it guests use FXSAVE, as they do after warning about the contradiction.
     qemu=(qemu-system-x86_64 -name "kvmsharp-lab" -accel tcg,thread=multi -M q35,kernel-irqchip=split
-        -cpu max,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-mpx,-pku -smp "$smp" -m "$mem" -nodefaults -nographic -no-reboot -no-user-config
+        -cpu max,+svm,+npt,-xsave,-avx,-avx2,-f16c,-fma,-vaes,-vpclmulqdq,-mpx,-pku,-erms,-la57 -smp "$smp" -m "$mem" -nodefaults -nographic -no-reboot -no-user-config
         -serial "file:$folder/console.log" -monitor none
         -device intel-iommu,intremap=on,caching-mode=on
         -kernel "$kernel/vmlinuz" -initrd "$folder/initramfs"
