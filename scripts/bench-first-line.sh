@@ -3,7 +3,7 @@
 # the lab). Median of several runs, the commands interleaved. One line per command: figure NAME VALUE UNIT, details on stderr.
 #
 #   bench-first-line.sh [--runs N] [--pattern TEXT] [--in LAB] [--timeout S] NAME 'SHELL COMMAND' [NAME 'SHELL COMMAND']...
-#   bench-first-line.sh [options] --qemu [NAME 'SHELL COMMAND']...    adds QEMU's pc, q35 and microvm as qemu.pc, qemu.q35, qemu.microvm
+#   bench-first-line.sh [options] --qemu [NAME 'SHELL COMMAND']...    adds qemu.pc, qemu.q35, qemu.microvm, and qemu.pc.elf (the ELF kernel)
 #
 # In a command, $KERNEL, $VMLINUX, $INITRD and $APPEND stand for the guest (Debian 6.12 cloud kernel, small initramfs, which powers
 # off right after its first line) and $KVMSHARP for the native binary.
@@ -30,6 +30,8 @@ if [ "$qemu" = 1 ]; then
         names+=("qemu.$machine")
         commands+=("exec qemu-system-x86_64 -M $machine -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio -kernel \$KERNEL -initrd \$INITRD -append \"\$APPEND\"")
     done
+    names+=(qemu.pc.elf)
+    commands+=("${commands[-3]//\$KERNEL/\$VMLINUX}")
 fi
 [ ${#names[@]} -gt 0 ] || die_status=2 die "nothing to measure"
 
@@ -42,9 +44,15 @@ if [ -z "$lab" ] && ! has_hardware_kvm; then
     "$repo/scripts/lab.sh" --keep "$lab" --owner $$
     trap '"$repo/scripts/lab.sh" --stop "$lab"' EXIT
 fi
-[ -z "$lab" ] || in_lab+=(--in "$lab")
+kvmsharp=$repo/artifacts/kvmsharp
+if [ -n "$lab" ]; then
+    in_lab+=(--in "$lab")
+    # The lab keeps this machine's own files, QEMU among them, in its page cache, but not the repository's, which may change.
+    "${in_lab[@]}" -- cp "$kvmsharp" /tmp/kvmsharp
+    kvmsharp=/tmp/kvmsharp
+fi
 in_lab+=(--timeout $((limit + 30)) --env "KERNEL=$kernel/vmlinuz" --env "VMLINUX=$kernel/vmlinux" --env "INITRD=$initrd"
-    --env "KVMSHARP=$repo/artifacts/kvmsharp" --env 'APPEND=console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff')
+    --env "KVMSHARP=$kvmsharp" --env 'APPEND=console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff')
 
 work=$(mktemp -d /tmp/kvmsharp-bench.XXXXXX)
 for ((run = 0; run <= runs; run++)); do # run 0 warms the caches and does not count
