@@ -13,6 +13,8 @@ internal sealed class BorrowedNetBackend(INetBackend backend) : INetBackend
 
     public bool LinkUp => backend.LinkUp;
 
+    public string? Loss => backend.Loss;
+
     public INetQueue OpenQueue(int index) => backend.OpenQueue(index);
 
     public bool SetOffloads(NetOffloads offloads) => backend.SetOffloads(offloads);

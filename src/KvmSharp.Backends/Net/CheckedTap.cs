@@ -23,6 +23,8 @@ public sealed class CheckedTap : INetBackend
 
     public bool LinkUp => false;
 
+    public string? Loss => null;
+
     /// <summary>Throws what <see cref="TapBackend.Open"/> would, as far as that can be known. Closes the descriptors that are given.</summary>
     public static CheckedTap Check(TapOptions options)
     {

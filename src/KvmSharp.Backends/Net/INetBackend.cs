@@ -15,6 +15,9 @@ public interface INetBackend : IDisposable
     /// <summary>False when the host end has no carrier or is gone.</summary>
     bool LinkUp { get; }
 
+    /// <summary>What took the host end away for good, such as "tap t0 is gone"; null while it is there.</summary>
+    string? Loss { get; }
+
     /// <summary>Queue pair <paramref name="index"/>; each may be opened once at a time. Disposing it does not take the host end away.</summary>
     INetQueue OpenQueue(int index);
 

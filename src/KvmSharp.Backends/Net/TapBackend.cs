@@ -38,7 +38,10 @@ public sealed unsafe class TapBackend : INetBackend
 
     public NetOffloads SupportedOffloads { get; }
 
-    public bool LinkUp => _interfaces.Flags(Name, out short flags) == 0 && (flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+    /// <summary>Also false when another interface has the name by now.</summary>
+    public bool LinkUp => IsThere && _interfaces.Flags(Name, out short flags) == 0 && (flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+
+    public string? Loss => IsThere ? null : $"tap {Name} is gone";
 
     /// <summary>
     /// Opens, and where asked makes, a tap; sets its header size, MTU, bridge and link. Throws <see cref="BackendException"/> with one
@@ -126,6 +129,15 @@ public sealed unsafe class TapBackend : INetBackend
     {
         lock (_gate)
             _open[index] = false;
+    }
+
+    private bool IsThere
+    {
+        get
+        {
+            ifreq request = default;
+            return Libc.ioctl(_queues[0].Value, TUNGETIFF, (nint)(&request)) == 0;
+        }
     }
 
     private NetOffloads ProbeOffloads()

@@ -2,6 +2,7 @@ using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Machine.Config;
 using KvmSharp.Virtio.Devices.Net;
+using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Machine.Modules;
 
@@ -17,6 +18,7 @@ internal static class NetModule
             Name = config.Id ?? $"net{index}",
             Mac = config.Mac ?? MacAddress.Derive(board.Config.Name, index),
             WithheldFeatures = config.WithheldFeatures,
+            Logger = board.Loggers.CreateLogger(config.Id ?? $"net{index}"),
         };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };

@@ -87,6 +87,14 @@ public sealed class TapBackendTests
         Assert.True(queue.Receive([buffer.Slice(0, 4096)]) is < 0 and not (-LibcConstants.EAGAIN));
         Assert.True(queue.Send([buffer.Slice(0, 100)]) < 0);
         Assert.False(tap.LinkUp);
+        Assert.Equal("tap t0 is gone", tap.Loss);
+
+        // Not ours, though of that name.
+        Ip("tuntap add t0 mode tap");
+        using TapBackend other = TapBackend.Open(new TapOptions { Name = "t0" });
+        Assert.True(other.LinkUp);
+        Assert.Null(other.Loss);
+        Assert.False(tap.LinkUp);
     });
 
     [Fact]

@@ -16,6 +16,8 @@ public sealed class FakeNetBackend(int queuePairs = 1) : INetBackend
 
     public bool LinkUp { get; set; } = true;
 
+    public string? Loss { get; set; }
+
     public NetOffloads Offloads { get; private set; }
 
     public int ActivePairs { get; private set; }

@@ -4,6 +4,7 @@ using KvmSharp.Abi.Virtio;
 using KvmSharp.Backends.Net;
 using KvmSharp.Core.Events;
 using KvmSharp.Virtio.Queues;
+using Microsoft.Extensions.Logging;
 using static KvmSharp.Abi.Virtio.VirtioNet;
 
 namespace KvmSharp.Virtio.Devices.Net;
@@ -29,6 +30,7 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
     private VirtioContext? _context;
     private bool _linkUp;
     private int _announcing;
+    private bool _lossReported;
 
     public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops)
     {
@@ -154,6 +156,12 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
 
     void IEventSink.OnReady(uint cookie, uint epollEvents)
     {
+        if (!_lossReported && _shared.Backend.Loss is { } loss)
+        {
+            _lossReported = true;
+            _options.Logger.LogWarning("{Loss}, the link stays down until the program is started again", loss);
+        }
+
         bool up = _shared.Backend.LinkUp;
         if (up == _linkUp)
             return;

@@ -1,4 +1,6 @@
 using KvmSharp.Backends.Net;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KvmSharp.Virtio.Devices.Net;
 
@@ -21,4 +23,7 @@ public sealed record VirtioNetOptions
 
     /// <summary>How often the host is asked whether the link is up, in nanoseconds; 0: never.</summary>
     public long LinkCheckNs { get; init; } = 1_000_000_000;
+
+    /// <summary>Told once when the host end is gone.</summary>
+    public ILogger Logger { get; init; } = NullLogger.Instance;
 }
