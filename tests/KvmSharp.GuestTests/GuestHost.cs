@@ -12,6 +12,7 @@ public sealed class GuestHost : IDisposable
     private readonly string _log;
     private readonly string _scratch = Directory.CreateTempSubdirectory("kvmsharp-tests-").FullName;
     private readonly Dictionary<string, GuestKernel> _kernels = [];
+    private readonly Dictionary<string, string> _toolsInitramfs = [];
     private int _repeats;
 
     public GuestHost()
@@ -36,6 +37,9 @@ public sealed class GuestHost : IDisposable
 
     /// <summary>How long a guest may take to boot and do a small thing.</summary>
     public TimeSpan BootLimit => InLab ? TimeSpan.FromSeconds(150) : TimeSpan.FromSeconds(45);
+
+    /// <summary>How long a check of guest.sh may take.</summary>
+    public TimeSpan CheckLimit => InLab ? TimeSpan.FromSeconds(330) : TimeSpan.FromSeconds(120);
 
     /// <summary>Kernel command line every guest gets: what takes seconds off an emulated boot, and a panic resets at once.</summary>
     public static string CommonAppend => "console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1";
@@ -69,6 +73,18 @@ public sealed class GuestHost : IDisposable
     ];
 
     /// <summary>
+    /// A run of host.sh: it serves a check of guest.sh, which runs in the guest. Both are in the folder Scripts.
+    /// </summary>
+    /// <param name="check">The check's name in both scripts; host.sh may want words of its own after it.</param>
+    /// <param name="more">More arguments of the monitor.</param>
+    public string[] CheckArguments(string kernel, string[] check, params string[] more)
+    {
+        string[] run = Arguments(kernel, "bzImage", $"kvmsharp.test=script check={check[0]}", ["--memory", "256M", "--no-reboot", .. more]);
+        run[Array.IndexOf(run, "--initrd") + 1] = ToolsInitramfs(kernel);
+        return ["bash", RepositoryPaths.TestScript("host.sh"), .. check, .. run];
+    }
+
+    /// <summary>
     /// Runs a guest to its end. The emulated host of the lab now and then loses a guest through no fault of ours: an end that looks
     /// like that is logged and repeated once, after another monitor (QEMU) has booted the same guest.
     /// </summary>
@@ -76,24 +92,21 @@ public sealed class GuestHost : IDisposable
     /// <param name="expected">The status that is no reason to repeat.</param>
     public GuestResult Run(string[] command, int expected = 0)
     {
-        GuestResult result = RunOnce(command);
+        TimeSpan limit = command.Contains(RepositoryPaths.TestScript("host.sh")) ? CheckLimit : BootLimit;
+        GuestResult result = RunOnce(command, limit);
         if (!InLab || result.Status == expected || (result.Status is 2 or 4 && !result.ReachedUserSpace))
             return result;
         _repeats++;
         Log($"run {_repeats} to be repeated: {string.Join(' ', command)}\n{result.Describe()}");
         RestartLabIfGone();
-        Log($"peer on the same guest: {RunOnce(PeerOf(command)).Describe()}");
-        GuestResult second = RunOnce(command);
+        Log($"peer on the same guest: {RunOnce(PeerOf(command), BootLimit).Describe()}");
+        GuestResult second = RunOnce(command, limit);
         Log($"repeated run: {second.Describe()}");
         return second;
     }
 
     /// <summary>Starts a command on the host that runs guests and leaves it running; its stdin, output and signals are the caller's.</summary>
-    internal RunningProcess Start(params string[] command)
-    {
-        RestartLabIfGone();
-        return RunningProcess.Start(RepositoryPaths.Script("lab.sh"), [.. Where(), "--timeout", Seconds(BootLimit + TimeSpan.FromSeconds(60)), "--pipe", "--", .. command]);
-    }
+    internal RunningProcess Start(params string[] command) => StartWithin(BootLimit, command);
 
     public void Dispose()
     {
@@ -115,6 +128,23 @@ public sealed class GuestHost : IDisposable
         return probe.WaitForExit(TimeSpan.FromSeconds(20)) == 0;
     }
 
+    private RunningProcess StartWithin(TimeSpan limit, string[] command)
+    {
+        RestartLabIfGone();
+        return RunningProcess.Start(RepositoryPaths.Script("lab.sh"), [.. Where(), "--timeout", Seconds(limit + TimeSpan.FromSeconds(60)), "--pipe", "--", .. command]);
+    }
+
+    private string ToolsInitramfs(string kernel)
+    {
+        if (!_toolsInitramfs.TryGetValue(kernel, out string? path))
+        {
+            string[] name = kernel.Split('-');
+            path = _toolsInitramfs[kernel] = Prepare("guest.sh", "initramfs", "--tools", "--script", RepositoryPaths.TestScript("guest.sh"), name[0], name[1]);
+        }
+
+        return path;
+    }
+
     private static string Seconds(TimeSpan time) => ((int)time.TotalSeconds).ToString(CultureInfo.InvariantCulture);
 
     private static string[] PeerOf(string[] command)
@@ -128,10 +158,10 @@ public sealed class GuestHost : IDisposable
         ];
     }
 
-    private GuestResult RunOnce(string[] command)
+    private GuestResult RunOnce(string[] command, TimeSpan limit)
     {
-        using RunningProcess process = Start(command);
-        int? status = process.WaitForExit(BootLimit + TimeSpan.FromSeconds(90));
+        using RunningProcess process = StartWithin(limit, command);
+        int? status = process.WaitForExit(limit + TimeSpan.FromSeconds(90));
         return new GuestResult(status, process.Output);
     }
 

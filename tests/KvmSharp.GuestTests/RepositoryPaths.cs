@@ -15,6 +15,9 @@ internal static class RepositoryPaths
     /// <summary>A script of the scripts folder.</summary>
     public static string Script(string name) => Path.Combine(Root, "scripts", name);
 
+    /// <summary>A script beside these tests.</summary>
+    public static string TestScript(string name) => Path.Combine(Root, "tests", "KvmSharp.GuestTests", "Scripts", name);
+
     private static string FindRoot()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)

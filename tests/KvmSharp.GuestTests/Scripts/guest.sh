@@ -1,0 +1,264 @@
+# Runs in a guest as its /script (scripts/lib/guest-init, kvmsharp.test=script) with the tools of scripts/lib/guest-tools.sh.
+# check=NAME on the kernel command line says which of the functions below; every result is a line "KVMSHARP name=value".
+# Interface ethN has address 10.9.N.2/24 and the host 10.9.N.1, where host.sh serves.
+
+say() { echo "KVMSHARP $*"; }
+option() { # NAME DEFAULT
+    local line value
+    read -r line </proc/cmdline
+    value=${line#* "$1="}
+    if [ "$value" = "$line" ]; then echo "$2"; else echo "${value%% *}"; fi
+}
+digest() { sha256sum | cut -d' ' -f1; }
+result() { # NAME COMMAND...: ok, or failed and what the command said
+    local name=$1
+    shift
+    if "$@" >/tmp/result 2>&1; then say "$name=ok"; else say "$name=failed"; tail -n 20 /tmp/result; fi
+}
+wait_until() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+errors() { # what the kernel holds against our devices
+    dmesg | grep -iE "${1:-}"'virtio.*(error|fail|broken|unexpected)|Call Trace|WARNING: CPU|BUG:|nobody cared|hung task|NETDEV WATCHDOG|blocked for more' >/tmp/errors
+    say "errors=$(wc -l </tmp/errors)"
+    sed 's/^/KVMSHARP dmesg: /' /tmp/errors
+}
+
+# Writes with checksums in every block, from two jobs with many requests in flight, and reads them back.
+verified_io() { # FILE MIB BLOCK_SIZE [FIO_OPTION...]
+    local file=$1 half=$(($2 / 2)) size=$3
+    shift 3
+    fio --name=verified --filename="$file" --rw=randwrite --bs="$size" --size="${half}M" --offset_increment="${half}M" --numjobs=2 --thread \
+        --ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1 "$@"
+}
+
+interface_up() { # NUMBER
+    ip address replace "10.9.$1.2/24" dev "eth$1" && ip link set "eth$1" up && wait_until 20 carrier "$1" 1
+}
+carrier() { [ "$(cat "/sys/class/net/eth$1/carrier" 2>/dev/null)" = "$2" ]; }
+reachable() { ping -n -q -c 3 -i 0.05 -W 10 "10.9.$1.1"; }
+transfer() { # NUMBER LABEL: the host's data arrives here and there
+    rm -f /tmp/data
+    wget -q -O /tmp/data "http://10.9.$1.1:8000/data"
+    say "$2.received=$(digest </tmp/data)"
+    say "$2.sent=$(nc "10.9.$1.1" 8001 </tmp/data | cut -d' ' -f1)"
+}
+
+features_of() { # NAME VIRTIO_DEVICE: negotiated features, one digit per bit from bit 0, and the number of MSI-X vectors in use
+    local device
+    device=$(readlink -f "$2")
+    say "$1.features=$(cat "$device/features")"
+    say "$1.vectors=$(ls "$device/../msi_irqs" 2>/dev/null | wc -l)"
+}
+
+check_disk() { # vda: any data. vdb: discards
+    local mib=$(($(cat /sys/block/vda/size) / 2048))
+    say "queues=$(ls /sys/block/vda/mq | wc -l)"
+    result raw verified_io /dev/vda "$mib" 4k --io_size=6M
+    result large verified_io /dev/vda "$mib" 256k --io_size=8M
+    result format mkfs.ext4 -q -F /dev/vda
+    mount /dev/vda /mnt
+    result files verified_io /mnt/file 6 8k
+    result buffered verified_io /mnt/other 4 16k --direct=0 --end_fsync=1
+    umount /mnt
+    result check e2fsck -fn /dev/vda
+    say "vda.sha256=$(digest </dev/vda)"
+
+    dd if=/dev/urandom of=/dev/vdb bs=1M count=16 oflag=direct 2>/dev/null
+    result discard blkdiscard --offset 4M --length 8M /dev/vdb
+    result zeroes blkdiscard --zeroout --offset 13M --length 1M /dev/vdb
+    echo 3 >/proc/sys/vm/drop_caches
+    say "zeroed=$(dd if=/dev/vdb bs=1M skip=13 count=1 2>/dev/null | tr -d -c '\0' | wc -c)"
+    say "vdb.sha256=$(digest </dev/vdb)"
+    errors 'I/O error|'
+}
+
+check_features() { # every disk and every interface is its own case
+    local disk name number
+    for disk in /sys/block/vd*; do
+        name=${disk##*/}
+        features_of "$name" "$disk/device"
+        say "$name.queues=$(ls "$disk/mq" | wc -l)"
+        result "$name.io" verified_io "/dev/$name" 2 16k
+    done
+    for number in 0 1 2 3 4 5 6 7; do
+        [ -e "/sys/class/net/eth$number" ] || break
+        features_of "eth$number" "/sys/class/net/eth$number/device"
+        interface_up "$number"
+        transfer "$number" "eth$number"
+        result "eth$number.ping" reachable "$number"
+    done
+    errors 'I/O error|'
+}
+
+streams() { # NAME: TCP both ways through iperf3
+    result "$1.out" iperf3 -c 10.9.0.1 -t 2 -P 2 --connect-timeout 10000
+    say "$1.out_rate=$(received)"
+    result "$1.in" iperf3 -c 10.9.0.1 -t 2 -P 2 -R --connect-timeout 10000
+    say "$1.in_rate=$(received)"
+}
+received() { awk '/SUM.*receiver/ { print $6 $7 }' /tmp/result | tail -n 1; }
+offload() { ethtool -k eth0 | sed -n "s/^$1: *\([a-z]*\).*/\1/p"; }
+check_net() {
+    interface_up 0
+    say "queues=$(ls -d /sys/class/net/eth0/queues/tx-* | wc -l)"
+    say "combined=$(ethtool -l eth0 | sed -n 's/^Combined:[^0-9]*//p' | tail -n 1)"
+    result flood ping -n -q -f -c 3000 10.9.0.1
+    say "lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
+    result large_flood ping -n -q -f -s 8000 -c 300 10.9.0.1
+    say "large_lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
+    say "offloads=$(offload tx-checksumming),$(offload tcp-segmentation-offload)"
+    streams with
+    transfer 0 with
+    ethtool -K eth0 tx off tso off gso off gro off sg off >/dev/null 2>&1
+    say "offloads_after=$(offload tx-checksumming),$(offload tcp-segmentation-offload)"
+    streams without
+    transfer 0 without
+    result one_queue ethtool -L eth0 combined 1
+    result one_queue_ping reachable 0
+    result two_queues ethtool -L eth0 combined 2
+    result two_queues_ping reachable 0
+    errors
+}
+
+# Drivers leave and come back while their devices are busy: counts how often that went well.
+rebind() { # BUS_DRIVER_FOLDER DEVICE
+    echo "$2" >"$1/unbind" && echo "$2" >"$1/bind"
+}
+reload() { rmmod "$1" && insmod "/modules/$1.ko"; }
+reload_free() { # as soon as nobody has the disk open any more
+    kill $(jobs -p) 2>/dev/null
+    wait_until 10 rmmod "$1" 2>/dev/null && insmod "/modules/$1.ko"
+}
+disk_cycle() { # COMMAND...: with reads and writes in flight; what was written before is there after
+    dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null &
+    dd if=/dev/zero of=/dev/vda bs=64k seek=64 oflag=direct 2>/dev/null &
+    usleep 20000
+    "$@" && wait_until 10 test -b /dev/vda && [ "$(head -c 1m /dev/vda | digest)" = "$before" ] && good=$((good + 1))
+    kill $(jobs -p) 2>/dev/null
+    wait
+}
+net_cycle() {
+    ping -n -q -f 10.9.0.1 >/dev/null 2>&1 &
+    usleep 20000
+    "$@" && wait_until 10 test -e /sys/class/net/eth0 && interface_up 0 && reachable 0 >/dev/null && good=$((good + 1))
+    kill $(jobs -p) 2>/dev/null
+    wait
+}
+check_rebind() {
+    local good=0 tries=0 before disk net rng pci_disk pci_net
+    before=$(head -c 1m /dev/vda | digest)
+    disk=$(readlink -f /sys/block/vda/device) net=$(readlink -f /sys/class/net/eth0/device)
+    pci_disk=${disk%/*} pci_net=${net%/*}
+    interface_up 0
+    for ((tries = 0; tries < 100; tries += 5)); do
+        disk_cycle rebind /sys/bus/virtio/drivers/virtio_blk "${disk##*/}"
+        net_cycle rebind /sys/bus/virtio/drivers/virtio_net "${net##*/}"
+        disk_cycle rebind /sys/bus/pci/drivers/virtio-pci "${pci_disk##*/}"
+        disk=$(readlink -f /sys/block/vda/device)
+        if ((tries % 10)); then
+            disk_cycle reload_free virtio_blk
+            net_cycle reload virtio_net
+        else
+            net_cycle rebind /sys/bus/pci/drivers/virtio-pci "${pci_net##*/}"
+            net=$(readlink -f /sys/class/net/eth0/device)
+            rng=$(echo /sys/bus/virtio/drivers/virtio_rng/virtio*)
+            rebind /sys/bus/virtio/drivers/virtio_rng "${rng##*/}" &&
+                [ "$(dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c)" = 64 ] && good=$((good + 1))
+        fi
+        say "cycles=$((tries + 5)) good=$good"
+    done
+    say "good=$good"
+    say "sha256=$(head -c 1m /dev/vda | digest)"
+    result io verified_io /dev/vda 8 16k --offset=8M --io_size=2M
+    transfer 0 net
+    errors
+}
+
+# The first boot leaves data and resets with requests and packets under way; the second finds the data and working devices.
+check_reboot() {
+    local digest
+    if [ "$(dd if=/dev/vda bs=1M skip=24 count=1 2>/dev/null | head -c 8)" != rebooted ]; then
+        result first verified_io /dev/vda 8 16k --io_size=2M
+        digest=$(head -c 8m /dev/vda | digest)
+        printf 'rebooted%s' "$digest" | dd of=/dev/vda bs=1M seek=24 conv=fsync 2>/dev/null
+        interface_up 0
+        fio --name=load --filename=/dev/vda --rw=randrw --bs=16k --offset=12M --size=8M --ioengine=libaio --iodepth=32 --direct=1 --time_based --runtime=60 >/dev/null 2>&1 &
+        ping -n -q -f 10.9.0.1 >/dev/null 2>&1 &
+        iperf3 -c 10.9.0.1 -t 60 >/dev/null 2>&1 &
+        result busy wait_until 20 busy
+        say "rebooting_with=$(cat /sys/block/vda/inflight | xargs)"
+        /bin/busybox reboot -f
+    fi
+    digest=$(dd if=/dev/vda bs=1M skip=24 count=1 2>/dev/null | head -c 72 | tail -c 64)
+    if [ "$(head -c 8m /dev/vda | digest)" = "$digest" ]; then say data=kept; else say data=lost; fi
+    result second verified_io /dev/vda 8 16k --offset=12M --io_size=2M
+    interface_up 0
+    result ping reachable 0
+    transfer 0 net
+    errors 'I/O error|'
+}
+busy() { # three times as many reads as there may be in flight have been done
+    local reads
+    read -r reads _ </sys/block/vda/stat
+    [ "$reads" -gt $((${busy_from:=$reads} + 96)) ]
+}
+
+# Says what is flushed until somebody ends it. vda: blocks that hold their number, vdb: files.
+block() { yes "block $1 of the image" | head -c 65536; }
+check_flush() {
+    local number
+    mkfs.ext4 -q -F /dev/vdb
+    mount /dev/vdb /mnt
+    fio --name=load --filename=/dev/vda --rw=randwrite --bs=16k --offset=24M --size=8M --ioengine=libaio --iodepth=16 --direct=1 --time_based --runtime=600 >/dev/null 2>&1 &
+    for ((number = 0; number < 320; number++)); do
+        block "$number" | dd of=/dev/vda bs=64k iflag=fullblock seek="$number" conv=fsync 2>/dev/null
+        block "$number" | dd of="/mnt/$number" bs=64k iflag=fullblock conv=fsync 2>/dev/null
+        sync /mnt
+        say "flushed=$number"
+    done
+}
+check_flushed() { # until=N
+    local number last missing=0
+    last=$(option until 0)
+    result mount mount /dev/vdb /mnt
+    for ((number = 0; number <= last; number++)); do
+        [ "$(block "$number" | digest)" = "$(digest <"/mnt/$number")" ] || missing=$((missing + 1))
+    done
+    say "missing=$missing"
+    umount /mnt
+    result check e2fsck -fn /dev/vdb
+}
+
+# What the host changes under a running guest: the size of a disk, and a tap that goes away.
+sectors() { [ "$(cat /sys/block/vda/size)" = "$1" ]; }
+check_changes() {
+    local data=/tmp/tail
+    interface_up 0
+    result ping reachable 0
+    say "sectors=$(cat /sys/block/vda/size)"
+    say ready=grow
+    result grown wait_until 30 sectors 65536
+    head -c 1m /dev/urandom >$data
+    result write_end dd if=$data of=/dev/vda bs=1M seek=31 oflag=direct
+    echo 3 >/proc/sys/vm/drop_caches
+    say "end=$(dd if=/dev/vda bs=1M skip=31 iflag=direct 2>/dev/null | digest)"
+    say "end_expected=$(digest <$data)"
+    say ready=shrink
+    result shrunk wait_until 30 sectors 16384
+    say ready=unplug
+    result carrier_lost wait_until 30 carrier 0 0
+    ping -n -q -f -c 50 -W 1 10.9.0.1 >/dev/null 2>&1
+    result io verified_io /dev/vda 4 16k --io_size=1M
+    ip link set eth0 down
+    ip link set eth0 up
+    result rebound rebind /sys/bus/virtio/drivers/virtio_net "$(basename "$(readlink -f /sys/class/net/eth0/device)")"
+    errors
+}
+
+"check_$(option check none)"

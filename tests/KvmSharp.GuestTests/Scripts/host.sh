@@ -1,0 +1,124 @@
+#!/bin/bash
+# The host's side of the checks in guest.sh: makes images, taps and servers in a network namespace of its own, runs "$@" (the monitor) with
+# what the check needs, and says what it finds afterwards as lines "KVMSHARP host.name=value".
+#
+#   host.sh CHECK MONITOR ARGUMENT...
+set -u
+say() { echo "KVMSHARP host.$*"; }
+digest() { sha256sum | cut -d' ' -f1; }
+if [ "${1:-}" != --inside ]; then exec unshare --net -- "$BASH" "$0" --inside "$@"; fi
+check=$2
+shift 2
+d=$(mktemp -d /tmp/virtio.XXXXXX)
+monitor=''
+finish() {
+    [ -z "$monitor" ] || kill -9 "$monitor" 2>/dev/null
+    kill $(jobs -p) 2>/dev/null
+    rm -rf "$d"
+}
+trap finish EXIT
+
+image() { head -c "$2" /dev/urandom >"$d/$1.img"; }
+taps() { # COUNT [tuntap flags]
+    local i count=$1
+    shift
+    head -c 3M /dev/urandom >"$d/data"
+    say "data=$(digest <"$d/data")"
+    ip link set lo up
+    for ((i = 0; i < count; i++)); do
+        ip tuntap add "guest$i" mode tap vnet_hdr "$@" && ip address add "10.9.$i.1/24" dev "guest$i" && ip link set "guest$i" up
+    done
+    busybox httpd -f -p 8000 -h "$d" &
+    # Gives back the digest of all it got.
+    socat -t 60 TCP-LISTEN:8001,reuseaddr,fork SYSTEM:sha256sum &
+    iperf3 -s >/dev/null 2>&1 &
+}
+start() { # in the background, its output kept and shown at the end
+    "$@" >"$d/log" 2>&1 </dev/null &
+    monitor=$!
+}
+saw() { # TEXT: waits until the monitor printed it
+    local i
+    for ((i = 0; i < 1500; i++)); do
+        grep -qaF -- "$1" "$d/log" && return 0
+        kill -0 "$monitor" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "never printed: $1"
+    return 1
+}
+ended() { # the monitor's status
+    local status=0
+    wait "$monitor" || status=$?
+    monitor=''
+    cat "$d/log"
+    return $status
+}
+
+status=0
+case $check in
+    disk)
+        image a 32M
+        image b 16M
+        "$@" --disk "file=$d/a.img,queues=2" --disk "file=$d/b.img" || status=$?
+        say "a.sha256=$(digest <"$d/a.img")"
+        say "b.sha256=$(digest <"$d/b.img")"
+        say "b.blocks=$(stat -c %b "$d/b.img")"
+        e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean || say fsck=dirty
+        ;;
+    net)
+        taps 1 multi_queue
+        "$@" --net guest0,queues=2 || status=$?
+        ;;
+    features)
+        # Words "disk:KEYS" and "net:KEYS" up to "--" are devices.
+        disks=0 nets=0 devices=()
+        while [ "$1" != -- ]; do
+            case $1 in
+                disk:*) image "disk$disks" 4M; devices+=(--disk "file=$d/disk$disks.img${1#disk:}"); disks=$((disks + 1)) ;;
+                net:*) devices+=(--net "guest$nets${1#net:}"); nets=$((nets + 1)) ;;
+            esac
+            shift
+        done
+        shift
+        taps $nets multi_queue
+        "$@" "${devices[@]}" || status=$?
+        ;;
+    rebind | reboot)
+        image a 32M
+        say "head=$(head -c 1M "$d/a.img" | digest)"
+        taps 1
+        "$@" --disk "file=$d/a.img" --net guest0 --rng || status=$?
+        ;;
+    flush)
+        image a 32M
+        image b 32M
+        append=$(printf '%s\n' "$@" | grep -n -x -e --append | cut -d: -f1)
+        start "$@" --disk "file=$d/a.img" --disk "file=$d/b.img"
+        saw KVMSHARP\ flushed=12 || status=1
+        kill -9 "$monitor"
+        wait "$monitor" 2>/dev/null
+        cat "$d/log"
+        last=$(grep -ao 'flushed=[0-9]*' "$d/log" | tail -n 1 | cut -d= -f2)
+        say "flushed=$last"
+        missing=0
+        for ((number = 0; number <= last; number++)); do
+            yes "block $number of the image" | head -c 65536 | cmp -s - <(tail -c +$((number * 65536 + 1)) "$d/a.img" | head -c 65536) || missing=$((missing + 1))
+        done
+        say "missing=$missing"
+        # At once: the image must not be locked any more.
+        again=("$@")
+        again[append]="${again[append]/check=flush/check=flushed} until=$last"
+        "${again[@]}" --disk "file=$d/a.img" --disk "file=$d/b.img" || status=$?
+        ;;
+    changes)
+        image a 16M
+        taps 1
+        start "$@" --disk "file=$d/a.img" --net guest0
+        saw ready=grow && truncate -s 32M "$d/a.img"
+        saw ready=shrink && truncate -s 8M "$d/a.img"
+        saw ready=unplug && ip link del guest0
+        ended || status=$?
+        ;;
+esac
+exit $status
