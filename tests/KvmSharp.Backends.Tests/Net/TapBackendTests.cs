@@ -16,7 +16,8 @@ public sealed class TapBackendTests
         {
             Assert.Equal("t0", tap.Name);
             Assert.Equal(9000, tap.Mtu);
-            Assert.True(tap.LinkUp);
+            // The kernel may take a second to call it running.
+            Assert.True(SpinWait.SpinUntil(() => tap.LinkUp, TimeSpan.FromSeconds(30)));
             Assert.Contains("mtu 9000", Ip("link show t0"), StringComparison.Ordinal);
         }
 
@@ -89,10 +90,10 @@ public sealed class TapBackendTests
         Assert.False(tap.LinkUp);
         Assert.Equal("tap t0 is gone", tap.Loss);
 
-        // Not ours, though of that name.
+        // Not ours, though of that name. The kernel may take a second to call it running.
         Ip("tuntap add t0 mode tap");
         using TapBackend other = TapBackend.Open(new TapOptions { Name = "t0" });
-        Assert.True(other.LinkUp);
+        Assert.True(SpinWait.SpinUntil(() => other.LinkUp, TimeSpan.FromSeconds(30)));
         Assert.Null(other.Loss);
         Assert.False(tap.LinkUp);
     });
