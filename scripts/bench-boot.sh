@@ -107,8 +107,8 @@ bench_boot() {
     fi
     # shellcheck disable=SC2016 # expanded where the guest runs
     scripts/bench-first-line.sh --runs "$rounds" ${lab_options[@]+"${lab_options[@]}"} --qemu kvmsharp \
-        'exec $KVMSHARP run --kernel $KERNEL --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' \
-        kvmsharp.elf 'exec $KVMSHARP run --kernel $VMLINUX --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' >"$results"
+        '$KVMSHARP run --kernel $KERNEL --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' \
+        kvmsharp.elf '$KVMSHARP run --kernel $VMLINUX --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' >"$results"
     cat "$results"
     # The stock bzImage under every machine type, and, beside it, its ELF kernel, which has nothing to decompress.
     awk '{ if ($2 ~ /\.elf$/) { if ($2 ~ /qemu/) best_elf = $3; else ours_elf = $3 } else if ($2 !~ /qemu/) ours = $3; else if (!best || $3 < best) best = $3 }

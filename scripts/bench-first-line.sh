@@ -2,8 +2,8 @@
 # Milliseconds from exec to a guest's first user-space line, taken on the clock of the machine the VMM runs on (in the lab: inside
 # the lab). Median of several runs, the commands interleaved. One line per command: figure NAME VALUE UNIT, details on stderr.
 #
-#   bench-first-line.sh [--runs N] [--pattern TEXT] [--in LAB] [--timeout S] NAME 'SHELL COMMAND' [NAME 'SHELL COMMAND']...
-#   bench-first-line.sh [options] --qemu [NAME 'SHELL COMMAND']...    adds qemu.pc, qemu.q35, qemu.microvm, and qemu.pc.elf (the ELF kernel)
+#   bench-first-line.sh [--runs N] [--pattern TEXT] [--in LAB] [--timeout S] NAME 'COMMAND' [NAME 'COMMAND']...
+#   bench-first-line.sh [options] --qemu [NAME 'COMMAND']...    adds qemu.pc, qemu.q35, qemu.microvm, and qemu.pc.elf (the ELF kernel)
 #
 # In a command, $KERNEL, $VMLINUX, $INITRD and $APPEND stand for the guest (Debian 6.12 cloud kernel, small initramfs, which powers
 # off right after its first line) and $KVMSHARP for the native binary.
@@ -28,7 +28,7 @@ while [ $# -ge 2 ]; do names+=("$1"); commands+=("$2"); shift 2; done
 if [ "$qemu" = 1 ]; then
     for machine in pc q35 microvm; do
         names+=("qemu.$machine")
-        commands+=("exec qemu-system-x86_64 -M $machine -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio -kernel \$KERNEL -initrd \$INITRD -append \"\$APPEND\"")
+        commands+=("qemu-system-x86_64 -M $machine -accel kvm -cpu host -m 256M -nodefaults -no-user-config -nographic -no-reboot -serial stdio -kernel \$KERNEL -initrd \$INITRD -append \"\$APPEND\"")
     done
     names+=(qemu.pc.elf)
     commands+=("${commands[-3]//\$KERNEL/\$VMLINUX}")
@@ -51,13 +51,15 @@ if [ -n "$lab" ]; then
     "${in_lab[@]}" -- cp "$kvmsharp" /tmp/kvmsharp
     kvmsharp=/tmp/kvmsharp
 fi
-in_lab+=(--timeout $((limit + 30)) --env "KERNEL=$kernel/vmlinuz" --env "VMLINUX=$kernel/vmlinux" --env "INITRD=$initrd"
-    --env "KVMSHARP=$kvmsharp" --env 'APPEND=console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff')
+in_lab+=(--timeout $((limit + 30)))
+declare KERNEL=$kernel/vmlinuz VMLINUX=$kernel/vmlinux INITRD=$initrd KVMSHARP=$kvmsharp
+declare APPEND='console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff'
 
 work=$(mktemp -d /tmp/kvmsharp-bench.XXXXXX)
 for ((run = 0; run <= runs; run++)); do # run 0 warms the caches and does not count
     for i in "${!names[@]}"; do
-        line=$("${in_lab[@]}" -- "$tool" firstline --timeout "$limit" "$pattern" -- sh -c "${commands[i]}" </dev/null) || true
+        eval "argv=(${commands[i]})" # here, so that no shell is started in the measured time
+        line=$("${in_lab[@]}" -- "$tool" firstline --timeout "$limit" "$pattern" -- "${argv[@]}" </dev/null) || true
         say "${names[i]} run $run: $line"
         set -- $line
         [ "$run" = 0 ] || [ "${2:-none}" = none ] || echo "$2" >>"$work/$i"
