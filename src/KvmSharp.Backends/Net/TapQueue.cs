@@ -34,7 +34,8 @@ internal sealed unsafe class TapQueue : INetQueue
         {
             while (true)
             {
-                nint result = Libc.readv(_fd, vectors, to.Length);
+                // One buffer: the kernel need not fetch a vector.
+                nint result = to.Length == 1 ? Libc.read(_fd, vectors->Base, vectors->Length) : Libc.readv(_fd, vectors, to.Length);
                 if (result >= 0)
                     return (int)result;
                 int errno = Marshal.GetLastPInvokeError();
@@ -52,7 +53,7 @@ internal sealed unsafe class TapQueue : INetQueue
         {
             while (true)
             {
-                nint result = Libc.writev(_fd, vectors, from.Length);
+                nint result = from.Length == 1 ? Libc.write(_fd, vectors->Base, vectors->Length) : Libc.writev(_fd, vectors, from.Length);
                 if (result >= 0)
                     return (int)result;
                 int errno = Marshal.GetLastPInvokeError();
