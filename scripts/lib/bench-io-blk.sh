@@ -83,7 +83,7 @@ bench_blk() {
         for vmm in "${blk_peers[@]}"; do
             value=$(median_of "$vmm.$job")
             printf ' %14.0f' "$value"
-            best=$(awk -v a="$best" -v b="$value" 'BEGIN { print a > b ? a : b }')
+            best=$(awk -v a="$best" -v b="$value" 'BEGIN { print (a > b ? a : b) }')
         done
         printf '\n'
         case $job in seqread128k.*) figure=seqread128k ;; *) figure=$job ;; esac
