@@ -17,6 +17,9 @@ public interface IBlockIo : IDisposable
     /// <summary>A hint without a system call that <see cref="Reap"/> would find something: for polling.</summary>
     bool HasCompletions { get; }
 
+    /// <summary>True: most requests are finished when <see cref="TryEnqueue"/> returns.</summary>
+    bool CompletesAtOnce { get; }
+
     /// <summary>False: <see cref="Completion"/> need not be signalled, the owner polls. Turn on again, then look once more, before sleeping.</summary>
     void SetCompletionEvents(bool enabled);
 

@@ -62,6 +62,8 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
 
     public bool HasCompletions => _ring.HasWork || _slots.HasFinished || _workers.HasDone;
 
+    public bool CompletesAtOnce => false;
+
     public void SetCompletionEvents(bool enabled)
     {
         _eventsWanted = enabled;

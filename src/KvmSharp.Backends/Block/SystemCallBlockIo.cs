@@ -34,6 +34,8 @@ internal sealed unsafe class SystemCallBlockIo : IBlockIo
 
     public bool HasCompletions => _slots.HasFinished || _workers.HasDone;
 
+    public bool CompletesAtOnce => _inline;
+
     public void SetCompletionEvents(bool enabled) => _workers.SetEventsEnabled(enabled);
 
     public bool TryEnqueue(in BlockRequest request)

@@ -81,6 +81,8 @@ public sealed class FaultyBlockBackend(IBlockBackend inner) : IBlockBackend
 
         public bool HasCompletions => inner.HasCompletions || _faults.Count > 0 || (_held.Count > 0 && !disk.Hold);
 
+        public bool CompletesAtOnce => inner.CompletesAtOnce;
+
         public void SetCompletionEvents(bool enabled) => inner.SetCompletionEvents(enabled);
 
         public bool TryEnqueue(in BlockRequest request)

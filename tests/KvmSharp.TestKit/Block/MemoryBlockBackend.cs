@@ -102,6 +102,8 @@ public sealed class MemoryBlockBackend(int sizeBytes) : IBlockBackend
 
         public bool HasCompletions => _done.Count > 0;
 
+        public bool CompletesAtOnce => false;
+
         public void SetCompletionEvents(bool enabled) => _events = enabled;
 
         public bool TryEnqueue(in BlockRequest request)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KvmSharp.Abi;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Backends.Block;
@@ -9,7 +10,7 @@ namespace KvmSharp.Virtio.Devices.Block;
 
 /// <summary>
 /// One request queue of a virtio-blk device on its loop: pops, hands to the back end in one batch per kick, pushes what has completed with
-/// one interrupt per batch. Everything but construction and <see cref="Stop"/> runs on the loop.
+/// one interrupt per batch (see <see cref="InterruptPacing"/>). Everything but construction and <see cref="Stop"/> runs on the loop.
 /// </summary>
 internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCompletion, IDisposable
 {
@@ -20,6 +21,15 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
 
     /// <summary>Chains per turn, so that one queue cannot starve its loop.</summary>
     private const int Budget = 256;
+
+    /// <summary>Data that a turn copies before what is finished is given back, so that the guest goes on meanwhile.</summary>
+    private const long PublishBytes = 512 * 1024;
+
+    /// <summary>Most requests that are held to be given back together.</summary>
+    private const int PacingLimit = 32;
+
+    /// <summary>Longest turn in nanoseconds, for the same reason.</summary>
+    private const long TurnNs = 1_000_000;
 
     /// <summary>Edge-triggered: each signal is one event, and the counter need not be read.</summary>
     private const uint EdgeEvents = LibcConstants.EPOLLIN | LibcConstants.EPOLLET;
@@ -34,8 +44,10 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
     private readonly IBlockIo _io;
     private EventToken _kickToken;
     private EventToken _completionToken;
+    private InterruptPacing _pacing;
+    private int _held;
+    private long _heldBytes;
     private bool _running;
-    private bool _pushed;
 
     /// <summary>Opens the engine; throws what <see cref="IBlockBackend.OpenIo"/> throws.</summary>
     public BlockQueueWorker(IBlockQueueOwner owner, int index, VirtQueue queue, int segmentLimit, EventFd kick, EventLoop loop, BlockDisk disk)
@@ -48,6 +60,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         _parser = new BlockRequestParser(disk);
         _io = disk.Backend.OpenIo(queue.Size, this);
         _slots = new BlockRequestSlots(queue.Size, segmentLimit);
+        _pacing = new InterruptPacing(Math.Clamp(queue.Size / 4, 1, PacingLimit));
     }
 
     /// <summary>Requests that the back end has.</summary>
@@ -85,7 +98,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
                 if (!_running)
                     return;
                 if (cookie == CompletionCookie)
-                    ReapAndPublish();
+                    Reap();
                 else
                     Serve();
                 break;
@@ -95,6 +108,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
     public void OnCompleted(uint tag, int result)
     {
         ref BlockRequestSlots.Slot slot = ref _slots[(int)tag];
+        _heldBytes += slot.Expected;
         Finish(ref slot, result == slot.Expected ? VirtioBlk.VIRTIO_BLK_S_OK : VirtioBlk.VIRTIO_BLK_S_IOERR);
     }
 
@@ -106,13 +120,21 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
 
     bool IPollSink.Poll()
     {
-        bool found = _queue.HasAvailable;
-        if (found)
-            PopAndSubmit();
-        if (_io.HasCompletions)
+        bool found = false;
+        if (_queue.HasAvailable)
         {
-            ReapAndPublish();
+            _ = PopAndSubmit(Budget);
+            ReportFault();
             found = true;
+        }
+        else if (_io.HasCompletions)
+        {
+            Reap();
+            found = true;
+        }
+        else if (_held > 0 && _pacing.IsOverdue(NowNs))
+        {
+            Publish(paused: true);
         }
 
         return found;
@@ -121,12 +143,13 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
     void IPollSink.EndPoll()
     {
         _io.SetCompletionEvents(true);
-        if (_io.HasCompletions)
-            ReapAndPublish();
+        Reap();
         if (!_queue.TryEnableNotifications())
             Serve();
         ReportFault();
     }
+
+    private static long NowNs => (long)(Stopwatch.GetTimestamp() * (1e9 / Stopwatch.Frequency));
 
     private void OnStart()
     {
@@ -144,38 +167,73 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         _loop.Unregister(_kickToken);
         _loop.Unregister(_completionToken);
         _io.Drain();
-        Publish();
+        Publish(paused: false);
     }
 
     /// <summary>Disable → drain → publish → enable → look again (virtio 1.2 §2.7.13.3.1).</summary>
     private void Serve()
     {
+        int budget = Budget;
+        long deadline = NowNs + TurnNs;
         do
         {
             _queue.DisableNotifications();
-            if (!PopAndSubmit())
+            do
             {
-                _loop.Post(this, KickCookie);
-                return;
+                budget -= PopAndSubmit(budget);
+                if (budget <= 0 || NowNs > deadline)
+                {
+                    _loop.Post(this, KickCookie);
+                    return;
+                }
             }
+            while (GuestSubmitsMore());
         }
         while (!_queue.TryEnableNotifications());
         ReportFault();
     }
 
-    /// <summary>One turn; false when the budget ended it.</summary>
-    private bool PopAndSubmit()
+    /// <summary>
+    /// A guest that keeps several requests in flight is about to submit the next one: looking for it spares it the kick, and holding what is
+    /// finished spares it an interrupt each. False when it pauses; nothing is held then.
+    /// </summary>
+    private bool GuestSubmitsMore()
     {
-        int budget = Budget;
-        while (budget > 0 && _queue.TryPop(out DescriptorChain chain))
+        if (_held == 0 && (_pacing.Target == 1 || _io.InFlight > 0))
+            return false;
+        while (!_queue.HasAvailable)
         {
-            Take(chain);
-            budget--;
+            if (!_pacing.IsOverdue(NowNs))
+                continue;
+            Publish(paused: true);
+            return false;
         }
 
+        return true;
+    }
+
+    /// <summary>One turn of at most so many chains; how many it was.</summary>
+    private int PopAndSubmit(int budget)
+    {
+        int arrived = 0;
+        while (arrived < budget && _queue.TryPop(out DescriptorChain chain))
+        {
+            Take(chain);
+            arrived++;
+            if (_heldBytes >= PublishBytes)
+                Publish(paused: false);
+            else if (_io.CompletesAtOnce)
+                _io.Reap();
+        }
+
+        if (arrived > 0)
+            _pacing.OnArrivals(arrived, NowNs);
         _io.Submit();
-        ReapAndPublish();
-        return budget > 0;
+        _io.Reap();
+        // With requests at the disk it is the disk that the guest waits for: each counts.
+        if (_io.InFlight > 0 || _pacing.IsEnough(_held))
+            Publish(paused: false);
+        return arrived;
     }
 
     private void Take(in DescriptorChain chain)
@@ -191,7 +249,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
                 break;
             default:
                 _queue.Push(chain.Token, 0);
-                _pushed = true;
+                _held++;
                 _owner.OnMalformedRequest(_index);
                 break;
         }
@@ -202,20 +260,23 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         // SAFETY: the last byte of the chain's writable segments, which are checked guest memory.
         Volatile.Write(ref *slot.Status, status);
         _queue.Push(slot.Token, slot.BytesWritten);
-        _pushed = true;
+        _held++;
     }
 
-    private void ReapAndPublish()
+    /// <summary>Gives back what has completed at the disk, for which the guest waits: nothing is held.</summary>
+    private void Reap()
     {
         _io.Reap();
-        Publish();
+        Publish(paused: false);
     }
 
-    private void Publish()
+    private void Publish(bool paused)
     {
-        if (!_pushed)
+        if (_held == 0)
             return;
-        _pushed = false;
+        _pacing.OnPublished(_held, paused);
+        _held = 0;
+        _heldBytes = 0;
         if (_queue.Publish())
             _owner.SignalQueue(_index);
     }

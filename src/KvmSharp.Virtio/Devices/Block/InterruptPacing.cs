@@ -6,7 +6,7 @@ namespace KvmSharp.Virtio.Devices.Block;
 /// keeps in flight is done (it never runs dry), and no longer than the guest pauses. How much it keeps in flight is found by holding
 /// longer once in a while. A guest that keeps one request in flight is answered at once.
 /// </summary>
-/// <remarks>Only for a queue that is polled: somebody must look at <see cref="IsOverdue"/>. Times in nanoseconds of one clock.</remarks>
+/// <remarks>While something is held, somebody looks at <see cref="IsOverdue"/>. Times in nanoseconds of one clock.</remarks>
 internal struct InterruptPacing(int limit)
 {
     /// <summary>Longest pause of the guest that is waited out.</summary>
@@ -40,9 +40,11 @@ internal struct InterruptPacing(int limit)
     /// <summary>True: the guest pauses, so it waits for what is held.</summary>
     public readonly bool IsOverdue(long nowNs) => nowNs - _lastArrivalNs > Math.Clamp(2 * _gapNs, MinHoldNs, MaxHoldNs);
 
-    /// <summary><paramref name="held"/> requests were given back: because they were enough, or because the guest paused.</summary>
+    /// <summary><paramref name="held"/> requests were given back: because the guest paused, or for another reason.</summary>
     public void OnPublished(int held, bool paused)
     {
+        if (_probe > held && !paused)
+            return;
         int before = _target;
         if (paused)
         {
