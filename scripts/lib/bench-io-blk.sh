@@ -49,7 +49,7 @@ blk_measure() { # JOB,JOB... VMM...
             blk_run "$vmm" "bench.jobs=$jobs bench.seconds=${BENCH_SECONDS:-3} bench.threads=$blk_vcpus"
             line=''
             while read -r _ name reads writes; do
-                add_sample "$vmm.$name" $((reads + writes))
+                add_sample "$vmm.$name${blk_suffix:-}" $((reads + writes))
                 line+=" $((reads + writes))"
             done < <(grep '^FIO ' "$samples/log")
             say "blk: round $round of $rounds, $vmm:$line"
@@ -65,6 +65,15 @@ blk_exits() {
         awk '$2 == "device" && $3 == "bench" { count += $4 } END { print count + 0 }' "$samples/errors" >"$samples/exits.$ios"
     done
     awk 'NR == 1 { few = $1 } NR == 2 { printf "figure blk.exits_per_io %.4f exits\n", ($1 - few) / 20000 }' "$samples/exits.1000" "$samples/exits.21000"
+}
+
+# Two vCPUs, two queues, two submitters. The lab has two CPUs for them and for the I/O threads.
+blk_scaling() {
+    local rounds=$(((rounds + 1) / 2)) one two
+    blk_vcpus=2 blk_suffix=.vcpus2 blk_measure randread4k.qd32 kvmsharp qemu.native
+    one=$(median_of kvmsharp.randread4k.qd32) two=$(median_of kvmsharp.randread4k.qd32.vcpus2)
+    printf "%-18s %12.0f %14s %14.0f\n" "randread4k.qd32, 2 vCPUs" "$two" "qemu.native:" "$(median_of qemu.native.randread4k.qd32.vcpus2)"
+    echo "figure blk.randread4k.qd32.two_vcpus $(awk -v a="$two" -v b="$one" "BEGIN { printf \"%.2f\", a / b }") x"
 }
 
 bench_blk() {
@@ -91,6 +100,7 @@ bench_blk() {
     done
     cat "$samples/figures"
     blk_exits
+    blk_scaling
     [ "$blk_lost" = 0 ] || say "blk: $blk_lost guests vanished and ran again"
     in_lab -- rm -f "$blk_image" </dev/null
 }
