@@ -287,12 +287,4 @@ public sealed class VirtioBlockTests : IDisposable
         Assert.True(queue.TryAdd(
             [new DriverBuffer(header, 16, false), new DriverBuffer(data, length, type == VIRTIO_BLK_T_IN), new DriverBuffer(header + 16, 1, true)], cookie));
     }
-
-    /// <summary>Reads the loop thread's allocation counter on that thread.</summary>
-    private sealed class AllocationProbe : IEventSink
-    {
-        public long Bytes { get; private set; }
-
-        public void OnReady(uint cookie, uint epollEvents) => Bytes = GC.GetAllocatedBytesForCurrentThread();
-    }
 }

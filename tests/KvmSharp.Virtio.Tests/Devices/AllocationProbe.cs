@@ -1,6 +1,6 @@
 using KvmSharp.Core.Events;
 
-namespace KvmSharp.Virtio.Tests.Devices.Console;
+namespace KvmSharp.Virtio.Tests.Devices;
 
 /// <summary>Reads, on a loop's thread, what that thread has allocated.</summary>
 internal sealed class AllocationProbe : IEventSink
