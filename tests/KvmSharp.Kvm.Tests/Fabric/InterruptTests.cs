@@ -132,8 +132,9 @@ public sealed class InterruptTests
         machine.Exits.WaitForHandler(5);
         Thread.Sleep(20);
 
-        // One more may be latched in the local APIC already when the line falls.
-        Assert.InRange(machine.Exits.HandlerRuns, 5, 6);
+        // The line falls before the fifth EOI, so five is right, and with SVM it is always five. The I/O APIC in a KVM that emulates ring 0,
+        // without VMX or SVM, always fires once more than that, whatever the number; with our own I/O APIC the same KVM does not.
+        Assert.InRange(machine.Exits.HandlerRuns, 5, mode == IrqchipMode.Kernel ? 6 : 5);
         if (mode == IrqchipMode.Split)
             Assert.True(machine.Vcpus[0].Exits[Abi.Kvm.KvmConstants.KVM_EXIT_IOAPIC_EOI] >= 5);
     }
