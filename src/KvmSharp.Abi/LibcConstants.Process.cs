@@ -6,5 +6,7 @@ public static partial class LibcConstants
     public const int SIGPIPE = 13;
     public const nint SIG_IGN = 1;
     public const int R_OK = 4, W_OK = 2;
+    // linux/prctl.h
+    public const int PR_SET_NAME = 15;
     public const ulong RLIM_INFINITY = ulong.MaxValue;
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Backends.Char;
+using KvmSharp.Core;
 
 namespace KvmSharp.Cli;
 
@@ -132,5 +133,5 @@ internal sealed class StopSignals : IDisposable
         }
     }
 
-    private static void StartThread(string name, ThreadStart body) => new Thread(body, 256 * 1024) { Name = name, IsBackground = true }.Start();
+    private static void StartThread(string name, ThreadStart body) => HostThread.Create(name, body, 256 * 1024).Start();
 }

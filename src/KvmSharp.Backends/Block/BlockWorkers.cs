@@ -96,7 +96,7 @@ internal sealed unsafe class BlockWorkers : IDisposable
 
     private void StartThread()
     {
-        Thread thread = new(Run, 256 * 1024) { Name = $"blk-worker-{_threadCount}", IsBackground = true };
+        Thread thread = HostThread.Create($"blk-worker-{_threadCount}", Run, 256 * 1024);
         _threads[_threadCount++] = thread;
         thread.Start();
     }

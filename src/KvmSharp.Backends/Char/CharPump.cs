@@ -51,7 +51,7 @@ internal sealed unsafe class CharPump : IDisposable
         _output = output;
         _listener = listener;
         _filter = filter;
-        _thread = new Thread(Loop, 256 * 1024) { Name = threadName, IsBackground = true };
+        _thread = HostThread.Create(threadName, Loop, 256 * 1024);
     }
 
     /// <summary>Bytes of output that nobody took.</summary>

@@ -71,7 +71,7 @@ public sealed unsafe partial class EventLoop : IDisposable
             throw new InvalidOperationException($"event loop {Name} was started before");
         LinuxException? startError = null;
         using ManualResetEventSlim started = new();
-        _thread = new Thread(() =>
+        _thread = HostThread.Create(Name, () =>
         {
             startError = CpuAffinity.TryPinCurrentThread(_options.Cpus);
             bool run = startError is null;
@@ -79,11 +79,7 @@ public sealed unsafe partial class EventLoop : IDisposable
             if (run)
                 RunGuarded();
             _ended.Set();
-        })
-        {
-            Name = Name,
-            IsBackground = true,
-        };
+        });
         _thread.Start();
         started.Wait();
         if (startError is null)

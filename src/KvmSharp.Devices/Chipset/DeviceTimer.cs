@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KvmSharp.Core;
 
 namespace KvmSharp.Devices.Chipset;
 
@@ -36,7 +37,7 @@ internal sealed class DeviceTimer(string name, Action callback) : IDisposable
             _deadline = Stopwatch.GetTimestamp() + ticks;
             if (_thread is null)
             {
-                _thread = new Thread(Run) { IsBackground = true, Name = name };
+                _thread = HostThread.Create(name, Run);
                 _thread.Start();
             }
             else

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using KvmSharp.Abi;
+using KvmSharp.Core;
 
 namespace KvmSharp.Kvm.Vcpus;
 
@@ -34,7 +35,7 @@ public sealed unsafe partial class Vcpu
             if (_state != VcpuState.Created)
                 throw new InvalidOperationException($"vCPU {Index} was started before");
             _state = VcpuState.Running;
-            _thread = new Thread(ThreadMain, maxStackSize: 512 * 1024) { Name = $"vcpu {Index}", IsBackground = true };
+            _thread = HostThread.Create($"vcpu {Index}", ThreadMain, 512 * 1024);
             _thread.Start();
         }
     }

@@ -1,0 +1,36 @@
+using System.Text;
+using KvmSharp.Abi;
+
+namespace KvmSharp.Core;
+
+/// <summary>Makes threads whose name the host sees too (/proc/PID/task/TID/comm, top -H): the runtime keeps a name to itself.</summary>
+public static class HostThread
+{
+    /// <summary>TASK_COMM_LEN (linux/sched.h) without the terminating zero.</summary>
+    private const int MaxNameBytes = 15;
+
+    /// <summary>A background thread, not started yet.</summary>
+    /// <param name="name">The host cuts it to 15 bytes.</param>
+    /// <param name="body">What it does; it must not throw.</param>
+    /// <param name="maxStackSize">In bytes; 0: the default.</param>
+    public static Thread Create(string name, ThreadStart body, int maxStackSize = 0) =>
+        new(() =>
+        {
+            SetHostName(name);
+            body();
+        }, maxStackSize)
+        {
+            Name = name,
+            IsBackground = true,
+        };
+
+    private static unsafe void SetHostName(string name)
+    {
+        byte* text = stackalloc byte[MaxNameBytes + 1];
+        Encoding.UTF8.GetEncoder().Convert(name, new Span<byte>(text, MaxNameBytes), flush: true, out _, out int length, out _);
+        text[length] = 0;
+
+        // A thread under another name works as well.
+        _ = Libc.prctl(LibcConstants.PR_SET_NAME, (nuint)text, 0, 0, 0);
+    }
+}
