@@ -204,7 +204,12 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         while (!_queue.HasAvailable)
         {
             if (!_pacing.IsOverdue(NowNs))
+            {
+                // A vCPU may wait for this very CPU.
+                _ = Thread.Yield();
                 continue;
+            }
+
             Publish(paused: true);
             return false;
         }
