@@ -15,7 +15,6 @@ groups=(exits start memory boot)
 rounds=${ROUNDS:-7}
 kvmsharp=$repo/artifacts/kvmsharp
 
-
 # Guest files, and the peers' command lines with the guest on them.
 prepare() {
     [ -x "$kvmsharp" ] || scripts/build.sh >&2
@@ -63,24 +62,21 @@ bench_start() {
 
 # Memory beyond the guest's 256 MiB with the guest idle at its shell, from smaps: memory.private_dirty, memory.beyond_guest.
 bench_memory() {
-    local lab=memory-$$ in_lab=(scripts/lab.sh) append='console=ttyS0 quiet init_on_alloc=0 mitigations=off kvmsharp.test=idle'
+    local append='console=ttyS0 quiet init_on_alloc=0 mitigations=off kvmsharp.test=idle'
     local results round name
     results=$(mktemp -d)
-    if ! has_hardware_kvm; then
-        scripts/lab.sh --keep "$lab" --owner $$
-        in_lab+=(--in "$lab")
-    fi
+    start_bench_lab memory
     for ((round = 0; round < (rounds + 1) / 2; round++)); do
         for name in kvmsharp qemu_microvm qemu_pc; do
             if [ "$name" = kvmsharp ]; then kvmsharp_command "$append"; else qemu_command "${name#qemu_}" "$append"; fi
-            "${in_lab[@]}" --timeout 120 -- scripts/lib/vmm-memory.sh "$name" "${command[@]}" </dev/null >"$results/line"
+            in_lab --timeout 120 -- scripts/lib/vmm-memory.sh "$name" "${command[@]}" </dev/null >"$results/line"
             read -r _ dirty resident <"$results/line"
             [ "$dirty" != none ] || { say "memory: $name: the guest did not come up, round not counted"; continue; }
             echo "$dirty" >>"$results/$name.dirty"
             echo "$resident" >>"$results/$name.resident"
         done
     done
-    has_hardware_kvm || scripts/lab.sh --stop "$lab"
+    stop_bench_lab
     printf '%-14s %20s %20s\n' VMM 'private dirty (MiB)' 'beyond guest (MiB)'
     for name in kvmsharp qemu_microvm qemu_pc; do
         [ -s "$results/$name.dirty" ] || die "memory: no round of $name counted"
@@ -98,15 +94,11 @@ bench_memory() {
 # From exec to the guest's first user-space line, beside QEMU's pc, q35 and microvm, and the exits until then: boot.user_line.ratio,
 # boot.exits. The guest powers off right after that line.
 bench_boot() {
-    local lab=boot-$$ lab_options=() in_lab=(scripts/lab.sh) results
+    local results
     results=$(mktemp)
-    if ! has_hardware_kvm; then
-        scripts/lab.sh --keep "$lab" --owner $$
-        lab_options=(--in "$lab")
-        in_lab+=(--in "$lab")
-    fi
+    start_bench_lab boot
     # shellcheck disable=SC2016 # expanded where the guest runs
-    scripts/bench-first-line.sh --runs "$rounds" ${lab_options[@]+"${lab_options[@]}"} --qemu kvmsharp \
+    scripts/bench-first-line.sh --runs "$rounds" ${bench_lab:+--in "$bench_lab"} --qemu kvmsharp \
         '$KVMSHARP run --kernel $KERNEL --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' \
         kvmsharp.elf '$KVMSHARP run --kernel $VMLINUX --initrd $INITRD --memory 256M --no-reboot --serial stdio --append "$APPEND"' >"$results"
     cat "$results"
@@ -115,10 +107,10 @@ bench_boot() {
         END { if (!best || !ours || !best_elf || !ours_elf) exit 1; printf "figure boot.user_line.ratio %.2f x\nfigure boot.user_line.elf.ratio %.2f x\n", ours / best, ours_elf / best_elf }' \
         "$results" || die "boot: a side of the ratio is missing"
     kvmsharp_command 'console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff'
-    "${in_lab[@]}" --timeout 120 -- "${command[@]}" --stats </dev/null >/dev/null 2>"$results"
+    in_lab --timeout 120 -- "${command[@]}" --stats </dev/null >/dev/null 2>"$results"
     cat "$results"
     awk '$2 == "exits" && $3 == "total" { print "figure boot.exits", $4, "exits" }' "$results"
-    has_hardware_kvm || scripts/lab.sh --stop "$lab"
+    stop_bench_lab
     rm -f "$results"
 }
 

@@ -9,6 +9,7 @@
 # off right after its first line) and $KVMSHARP for the native binary.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/common.sh"
+. "$repo/scripts/lib/bench.sh"
 
 runs=5 pattern=KVMSHARP-GUEST-READY lab='' limit=90 qemu=0
 while [ $# -gt 0 ]; do
@@ -38,35 +39,33 @@ fi
 kernel=$("$repo/scripts/guest.sh" kernel 6.12 cloud)
 initrd=$("$repo/scripts/guest.sh" initramfs)
 tool=$("$repo/scripts/lab.sh" --tool)
-in_lab=("$repo/scripts/lab.sh")
-if [ -z "$lab" ] && ! has_hardware_kvm; then
-    lab=bench-$$
-    "$repo/scripts/lab.sh" --keep "$lab" --owner $$
-    trap '"$repo/scripts/lab.sh" --stop "$lab"' EXIT
+if [ -n "$lab" ]; then
+    bench_lab=$lab
+    trap drop_samples EXIT # whoever started the lab ends it
+else
+    start_bench_lab firstline
 fi
 kvmsharp=$repo/artifacts/kvmsharp
-if [ -n "$lab" ]; then
-    in_lab+=(--in "$lab")
+if [ -n "$bench_lab" ]; then
     # The lab keeps this machine's own files, QEMU among them, in its page cache, but not the repository's, which may change.
-    "${in_lab[@]}" -- cp "$kvmsharp" /tmp/kvmsharp
+    in_lab -- cp "$kvmsharp" /tmp/kvmsharp
     kvmsharp=/tmp/kvmsharp
 fi
-in_lab+=(--timeout $((limit + 30)))
 declare KERNEL=$kernel/vmlinuz VMLINUX=$kernel/vmlinux INITRD=$initrd KVMSHARP=$kvmsharp
 declare APPEND='console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=poweroff'
 
-work=$(mktemp -d /tmp/kvmsharp-bench.XXXXXX)
+start_samples
 for ((run = 0; run <= runs; run++)); do # run 0 warms the caches and does not count
     for i in "${!names[@]}"; do
         eval "argv=(${commands[i]})" # here, so that no shell is started in the measured time
-        line=$("${in_lab[@]}" -- "$tool" firstline --timeout "$limit" "$pattern" -- "${argv[@]}" </dev/null) || true
+        line=$(in_lab --timeout $((limit + 30)) -- "$tool" firstline --timeout "$limit" "$pattern" -- "${argv[@]}" </dev/null) || true
         say "${names[i]} run $run: $line"
         set -- $line
-        [ "$run" = 0 ] || [ "${2:-none}" = none ] || echo "$2" >>"$work/$i"
+        [ "$run" = 0 ] || [ "${2:-none}" = none ] || add_sample "${names[i]}" "$2"
     done
 done
 for i in "${!names[@]}"; do
-    [ -s "$work/$i" ] || { say "${names[i]}: no run reached the line"; continue; }
-    sort -n "$work/$i" | awk -v name="boot.user_line.${names[i]}" '{ v[NR] = $1 } END { m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; printf "figure %s %.1f ms\n", name, m }'
+    value=$(median_of "${names[i]}")
+    if [ -z "$value" ]; then say "${names[i]}: no run reached the line"; continue; fi
+    printf 'figure boot.user_line.%s %.1f ms\n' "${names[i]}" "$value"
 done
-rm -rf "$work"

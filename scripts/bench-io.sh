@@ -23,12 +23,11 @@ for g in "$@"; do
 done
 [ -x "$kvmsharp" ] || scripts/build.sh >&2
 kernel=$(scripts/guest.sh kernel 6.12 cloud)/vmlinuz
-trap stop_bench_lab EXIT
 for g in "$@"; do
     declare -F "bench_$g" >/dev/null || { say "$g: not there yet"; continue; }
     say "$g ..."
     start_samples
+    bench_lost=0
     "bench_$g"
     stop_bench_lab
-    rm -rf "$samples"
 done

@@ -5,39 +5,22 @@ blk_jobs=(randread4k.qd1 randread4k.qd32 randwrite4k.qd32 seqread128k.qd8)
 blk_peers=(qemu.uring qemu.native qemu.threads qemu.defaults)
 blk_image=/dev/shm/kvmsharp-bench-$$.img
 blk_vcpus=1
-blk_lost=0
 
-# The peers: what an experienced user would choose, and what QEMU does unasked.
-blk_command() { # VMM APPEND
-    local append="console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=script $2" drive
-    drive="file=$blk_image,format=raw,if=none,id=d0"
-    command=(qemu-system-x86_64 -M pc -accel kvm -cpu host -m 768M -smp "$blk_vcpus" -nodefaults -no-user-config -nographic -no-reboot -serial stdio
-        -kernel "$kernel" -initrd "$blk_initrd" -append "$append")
+blk_prepare() { in_lab --timeout 60 -- dd if=/dev/zero "of=$blk_image" bs=1M count=512 status=none </dev/null; }
+blk_complete() { true; }
+
+# One guest. The peers: what an experienced user would choose, and what QEMU does unasked.
+blk_run() { # VMM OPTIONS-FOR-THE-GUEST
+    local command drive="file=$blk_image,format=raw,if=none,id=d0"
+    bench_command "$1" "$blk_initrd" "$blk_vcpus" "$2"
     case $1 in
-        kvmsharp)
-            command=("$kvmsharp" run --kernel "$kernel" --initrd "$blk_initrd" --memory 768M --cpus "$blk_vcpus" --no-reboot --serial stdio
-                --disk "file=$blk_image,queues=$blk_vcpus,id=bench" --stats --append "$append") ;;
+        kvmsharp) command+=(--disk "file=$blk_image,queues=$blk_vcpus,id=bench") ;;
         qemu.uring) command+=(-object iothread,id=io0 -drive "$drive,aio=io_uring" -device virtio-blk-pci,drive=d0,iothread=io0) ;;
         qemu.native) command+=(-object iothread,id=io0 -drive "$drive,cache=none,aio=native" -device virtio-blk-pci,drive=d0,iothread=io0) ;;
         qemu.threads) command+=(-object iothread,id=io0 -drive "$drive,aio=threads" -device virtio-blk-pci,drive=d0,iothread=io0) ;;
         qemu.defaults) command+=(-drive "$drive" -device virtio-blk-pci,drive=d0) ;;
     esac
-}
-
-blk_make_image() { in_lab --timeout 60 -- dd if=/dev/zero "of=$blk_image" bs=1M count=512 status=none </dev/null; }
-
-# One guest from start to power-off; its lines are in $samples/log, the VMM's in $samples/errors.
-blk_run() { # VMM APPEND
-    local attempt
-    blk_command "$1" "$2"
-    for attempt in 1 2 3; do
-        if in_lab --timeout 120 -- "${command[@]}" </dev/null 2>"$samples/errors" | tr -d '\r' >"$samples/log" && grep -q '^FIO' "$samples/log"; then return; fi
-        blk_lost=$((blk_lost + 1))
-        say "blk: $1: the guest vanished (attempt $attempt): $(tail -qn 1 "$samples/log" "$samples/errors" | tr '\n' ' ')"
-        restart_bench_lab
-        blk_make_image
-    done
-    die "blk: $1 does not get through"
+    run_bench_guest blk "$1" "${command[@]}"
 }
 
 # Rounds of every VMM in turn: samples VMM.JOB, in I/Os per second.
@@ -57,15 +40,7 @@ blk_measure() { # JOB,JOB... VMM...
     done
 }
 
-# Exits of the device to the VMM in steady state: what 20,000 more I/Os add to the device's counter.
-blk_exits() {
-    local ios
-    for ios in 1000 21000; do
-        blk_run kvmsharp "bench.jobs=randread4k.qd32 bench.ios=$ios"
-        awk '$2 == "device" && $3 == "bench" { count += $4 } END { print count + 0 }' "$samples/errors" >"$samples/exits.$ios"
-    done
-    awk 'NR == 1 { few = $1 } NR == 2 { printf "figure blk.exits_per_io %.4f exits\n", ($1 - few) / 20000 }' "$samples/exits.1000" "$samples/exits.21000"
-}
+blk_run_ios() { blk_run kvmsharp "bench.jobs=randread4k.qd32 bench.ios=$1"; }
 
 # Two vCPUs, two queues, two submitters. The lab has two CPUs for them and for the I/O threads.
 blk_scaling() {
@@ -73,34 +48,21 @@ blk_scaling() {
     blk_vcpus=2 blk_suffix=.vcpus2 blk_measure randread4k.qd32 kvmsharp qemu.native
     one=$(median_of kvmsharp.randread4k.qd32) two=$(median_of kvmsharp.randread4k.qd32.vcpus2)
     printf "%-18s %12.0f %14s %14.0f\n" "randread4k.qd32, 2 vCPUs" "$two" "qemu.native:" "$(median_of qemu.native.randread4k.qd32.vcpus2)"
-    echo "figure blk.randread4k.qd32.two_vcpus $(awk -v a="$two" -v b="$one" "BEGIN { printf \"%.2f\", a / b }") x"
+    echo "figure blk.randread4k.qd32.two_vcpus $(ratio "$two" "$one") x"
 }
 
 bench_blk() {
-    local jobs job vmm best value figure
+    local jobs job
     jobs=$(IFS=,; echo "${blk_jobs[*]}")
     blk_initrd=$(scripts/guest.sh initramfs --tools --script scripts/lib/bench-io-blk-guest 6.12 cloud virtio_blk)
     start_bench_lab blk --smp "${BENCH_SMP:-2}"
-    blk_make_image
+    blk_prepare
     blk_measure "$jobs" kvmsharp "${blk_peers[@]}"
-    printf '%-18s %12s' 'I/Os per second' kvmsharp
-    printf ' %14s' "${blk_peers[@]}"
-    printf '\n'
-    for job in "${blk_jobs[@]}"; do
-        printf '%-18s %12.0f' "$job" "$(median_of "kvmsharp.$job")"
-        best=0
-        for vmm in "${blk_peers[@]}"; do
-            value=$(median_of "$vmm.$job")
-            printf ' %14.0f' "$value"
-            best=$(awk -v a="$best" -v b="$value" 'BEGIN { print (a > b ? a : b) }')
-        done
-        printf '\n'
-        case $job in seqread128k.*) figure=seqread128k ;; *) figure=$job ;; esac
-        echo "figure blk.$figure.ratio $(awk -v a="$(median_of "kvmsharp.$job")" -v b="$best" 'BEGIN { printf "%.2f", a / b }') x" >>"$samples/figures"
-    done
+    compare_head 'I/Os per second' "${blk_peers[@]}"
+    for job in "${blk_jobs[@]}"; do compare_row "$job" "blk.${job%.qd8}" "${blk_peers[@]}"; done
     cat "$samples/figures"
-    blk_exits
+    measure_exits blk.exits_per_io blk_run_ios
     blk_scaling
-    [ "$blk_lost" = 0 ] || say "blk: $blk_lost guests vanished and ran again"
+    report_lost blk
     in_lab -- rm -f "$blk_image" </dev/null
 }
