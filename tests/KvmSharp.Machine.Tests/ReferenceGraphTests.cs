@@ -13,7 +13,8 @@ public sealed class ReferenceGraphTests
         ["Devices"] = ["Core"],
         ["Backends"] = ["Core"],
         ["Virtio"] = ["Core", "Devices", "Backends"],
-        ["Machine"] = ["Core", "Kvm", "Devices", "Backends", "Virtio"],
+        ["Emulated"] = ["Core", "Devices", "Backends"],
+        ["Machine"] = ["Core", "Kvm", "Devices", "Backends", "Virtio", "Emulated"],
         ["Cli"] = ["Machine", "Backends"],
     };
 
