@@ -20,6 +20,7 @@ namespace KvmSharp.Machine;
 internal sealed class BoardContext(Stack<IDisposable> owned)
 {
     private VirtioModule? _virtio;
+    private IoThreads? _ioThreads;
 
     public required MachineConfig Config { get; init; }
 
@@ -58,8 +59,11 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
     /// <summary>Ends the machine because the program itself cannot go on. Any thread; returns at once.</summary>
     public required Action<string> Fail { get; init; }
 
-    /// <summary>Where virtio devices go and what they run on.</summary>
+    /// <summary>Where virtio devices go.</summary>
     public VirtioModule Virtio => _virtio ??= new VirtioModule(this);
+
+    /// <summary>What devices with queues run on.</summary>
+    public IoThreads IoThreads => _ioThreads ??= new IoThreads(this);
 
     /// <summary>Makes the board the owner of a part.</summary>
     public T Own<T>(T part)

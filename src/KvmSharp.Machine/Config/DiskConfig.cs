@@ -63,7 +63,7 @@ public sealed record DiskConfig : VirtioConfig
         ],
         Help = "a disk, from a raw image or a block device",
         Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
-        Write = WriteAll,
+        Write = (w, c) => w.WriteObjects("disk", c.Devices.OfType<DiskConfig>(), disk => disk.Write(w)),
     };
 
     private static DiskConfig Read(OptionValues v)
@@ -100,19 +100,8 @@ public sealed record DiskConfig : VirtioConfig
         : size is >= MinBlockSize && size <= (ulong)max && ulong.IsPow2(size) ? (int)size
         : throw new ConfigException($"{v.Where}: {key} must be a power of two between {MinBlockSize} and {max}");
 
-    private static void WriteAll(Utf8JsonWriter writer, MachineConfig config)
-    {
-        if (!config.Devices.OfType<DiskConfig>().Any())
-            return;
-        writer.WriteStartArray("disk");
-        foreach (DiskConfig disk in config.Devices.OfType<DiskConfig>())
-            disk.Write(writer);
-        writer.WriteEndArray();
-    }
-
     private void Write(Utf8JsonWriter writer)
     {
-        writer.WriteStartObject();
         writer.WriteString("file", Path);
         writer.WriteString("model", s_model.Choices[0]);
         writer.WriteBoolean("readonly", ReadOnly);
@@ -129,6 +118,5 @@ public sealed record DiskConfig : VirtioConfig
         if (Serial.Length > 0)
             writer.WriteString("serial", Serial);
         WriteCommon(writer);
-        writer.WriteEndObject();
     }
 }

@@ -26,7 +26,7 @@ public sealed record IoThreadConfig(string Id)
         Keys = [new("id", OptionKeyKind.Text), new("cpus", OptionKeyKind.List), new("poll-max-ns", OptionKeyKind.Integer)],
         Help = "an I/O thread that virtio devices name, where it may run (as 0-3:6) and how long it polls",
         Apply = (c, v) => c with { IoThreads = [.. v.Select(Read)] },
-        Write = WriteAll,
+        Write = (w, c) => w.WriteObjects("iothread", c.IoThreads, thread => thread.Write(w)),
     };
 
     /// <summary>True for a name that needs no declaration.</summary>
@@ -41,21 +41,11 @@ public sealed record IoThreadConfig(string Id)
         return new IoThreadConfig(id) { Cpus = v.Numbers("cpus", CpuAffinity.MaxCpus - 1), PollMaxNs = VirtioSettings.ReadPollMaxNs(v) };
     }
 
-    private static void WriteAll(Utf8JsonWriter writer, MachineConfig config)
+    private void Write(Utf8JsonWriter writer)
     {
-        if (config.IoThreads.Count == 0)
-            return;
-        writer.WriteStartArray("iothread");
-        foreach (IoThreadConfig thread in config.IoThreads)
-        {
-            writer.WriteStartObject();
-            writer.WriteString("id", thread.Id);
-            VirtioSettings.WriteList(writer, "cpus", thread.Cpus);
-            if (thread.PollMaxNs is { } poll)
-                writer.WriteNumber("poll-max-ns", poll);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
+        writer.WriteString("id", Id);
+        VirtioSettings.WriteList(writer, "cpus", Cpus);
+        if (PollMaxNs is { } poll)
+            writer.WriteNumber("poll-max-ns", poll);
     }
 }

@@ -63,4 +63,8 @@ public sealed record MachineConfig
         .. DebugConsole is { } console ? [new CharUse("the debug console", console.Char)] : Array.Empty<CharUse>(),
         .. Devices.SelectMany(d => d.Chars),
     ];
+
+    /// <summary>Which of the devices of its kind a device is, from 0; names and addresses that nobody chose follow from it.</summary>
+    internal int IndexOf<T>(T device)
+        where T : DeviceConfig => Devices.OfType<T>().TakeWhile(d => !ReferenceEquals(d, device)).Count();
 }

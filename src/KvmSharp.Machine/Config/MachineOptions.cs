@@ -205,22 +205,12 @@ public static class MachineOptions
             w.WriteString(name, $"0x{value:x}");
     }
 
-    private static void WriteModules(Utf8JsonWriter w, MachineConfig c)
+    private static void WriteModules(Utf8JsonWriter w, MachineConfig c) => w.WriteObjects("module", c.Boot.Modules, module =>
     {
-        if (c.Boot.Modules.Count == 0)
-            return;
-        w.WriteStartArray("module");
-        foreach (BootModule module in c.Boot.Modules)
-        {
-            w.WriteStartObject();
-            w.WriteString("path", module.Path);
-            if (module.CommandLine is { } args)
-                w.WriteString("args", args);
-            w.WriteEndObject();
-        }
-
-        w.WriteEndArray();
-    }
+        w.WriteString("path", module.Path);
+        if (module.CommandLine is { } args)
+            w.WriteString("args", args);
+    });
 
     private static void WriteMemory(Utf8JsonWriter w, MachineConfig c)
     {

@@ -46,7 +46,7 @@ public sealed record NetConfig : VirtioConfig
         ],
         Help = "a network interface, on a tap that exists or is made",
         Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
-        Write = WriteAll,
+        Write = (w, c) => w.WriteObjects("net", c.Devices.OfType<NetConfig>(), net => net.Write(w)),
     };
 
     private static NetConfig Read(OptionValues v)
@@ -102,19 +102,8 @@ public sealed record NetConfig : VirtioConfig
         return !mac.IsMulticast ? mac : throw new ConfigException($"{v.Where}: mac {mac} is a multicast address", "the second digit must be even, as in 52:54:00:12:34:56");
     }
 
-    private static void WriteAll(Utf8JsonWriter writer, MachineConfig config)
-    {
-        if (!config.Devices.OfType<NetConfig>().Any())
-            return;
-        writer.WriteStartArray("net");
-        foreach (NetConfig net in config.Devices.OfType<NetConfig>())
-            net.Write(writer);
-        writer.WriteEndArray();
-    }
-
     private void Write(Utf8JsonWriter writer)
     {
-        writer.WriteStartObject();
         if (Tap is { } tap)
             writer.WriteString("tap", tap);
         writer.WriteString("model", s_model.Choices[0]);
@@ -129,6 +118,5 @@ public sealed record NetConfig : VirtioConfig
             VirtioSettings.WriteList(writer, "fd", descriptors);
         NetFeatureKeys.Write(writer, WithheldFeatures);
         WriteCommon(writer);
-        writer.WriteEndObject();
     }
 }

@@ -43,16 +43,11 @@ public sealed record VirtioPortsConfig : VirtioConfig
     {
         if (config.Devices.OfType<VirtioPortsConfig>().FirstOrDefault() is not { } device)
             return;
-        writer.WriteStartArray("virtio-port");
-        for (int i = 0; i < device.Ports.Count; i++)
+        writer.WriteObjects("virtio-port", device.Ports, port =>
         {
-            writer.WriteStartObject();
-            device.Ports[i].Write(writer);
-            if (i == 0)
+            port.Write(writer);
+            if (ReferenceEquals(port, device.Ports[0]))
                 device.WriteCommon(writer);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
+        });
     }
 }

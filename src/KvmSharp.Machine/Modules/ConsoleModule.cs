@@ -32,6 +32,6 @@ internal static class ConsoleModule
     {
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };
-        board.Virtio.Attach(config.Virtio, new VirtioConsoleDevice(options, board.Virtio.GetIoThreads(config.Virtio, 1)[0]));
+        board.Virtio.Attach(config.Virtio, new VirtioConsoleDevice(options, board.IoThreads.Get(config.Virtio, 1)[0]));
     }
 }

@@ -10,14 +10,14 @@ internal static class DiskModule
 {
     public static void Attach(BoardContext board, DiskConfig config)
     {
-        int index = board.Config.Devices.OfType<DiskConfig>().TakeWhile(d => !ReferenceEquals(d, config)).Count();
+        int index = board.Config.IndexOf(config);
         int queues = config.Queues ?? Math.Min(board.Config.Cpus.Count, DiskConfig.DefaultQueueLimit);
         RawImage image = board.HostEnds.Get(config, () => RawImage.Open(new RawImageOptions
         {
             Path = config.Path, ReadOnly = config.ReadOnly, Cache = config.Cache, Engine = config.Engine, Discard = config.Discard,
         }));
         BlockLimits limits = Limit(image, config);
-        IReadOnlyList<EventLoop> loops = board.Virtio.GetIoThreads(config.Virtio, queues);
+        IReadOnlyList<EventLoop> loops = board.IoThreads.Get(config.Virtio, queues);
         var options = new VirtioBlockOptions { Name = config.Id ?? $"disk{index}", Serial = config.Serial, Queues = queues };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };

@@ -11,7 +11,7 @@ internal static class NetModule
 {
     public static void Attach(BoardContext board, NetConfig config)
     {
-        int index = board.Config.Devices.OfType<NetConfig>().TakeWhile(d => !ReferenceEquals(d, config)).Count();
+        int index = board.Config.IndexOf(config);
         INetBackend tap = board.HostEnds.Get(config, () => board.HostEnds.OpenTap(Options(config)));
         var options = new VirtioNetOptions
         {
@@ -22,7 +22,7 @@ internal static class NetModule
         };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };
-        board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(tap), board.Virtio.GetIoThreads(config.Virtio, config.Queues)));
+        board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(tap), board.IoThreads.Get(config.Virtio, config.Queues)));
     }
 
     private static TapOptions Options(NetConfig config) => new()

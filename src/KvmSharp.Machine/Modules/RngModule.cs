@@ -11,6 +11,6 @@ internal static class RngModule
         var options = new VirtioRngOptions { Name = config.Id ?? "rng", MaxBytes = config.MaxBytes, PeriodMs = (int)config.Period.TotalMilliseconds };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };
-        board.Virtio.Attach(config.Virtio, new VirtioRng(board.Virtio.GetIoThreads(config.Virtio, 1)[0], options));
+        board.Virtio.Attach(config.Virtio, new VirtioRng(board.IoThreads.Get(config.Virtio, 1)[0], options));
     }
 }

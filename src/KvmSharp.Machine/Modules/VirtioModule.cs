@@ -1,7 +1,3 @@
-using System.Globalization;
-using KvmSharp.Abi;
-using KvmSharp.Core;
-using KvmSharp.Core.Events;
 using KvmSharp.Machine.Config;
 using KvmSharp.Virtio;
 using KvmSharp.Virtio.Transport;
@@ -9,31 +5,13 @@ using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Machine.Modules;
 
-/// <summary>
-/// Puts virtio devices onto a board: on PCI where there is PCI, else behind memory-mapped registers that ACPI announces. Makes the
-/// I/O threads they run on, which the board ends after the devices, both after the vCPUs and before memory.
-/// </summary>
+/// <summary>Puts virtio devices onto a board: on PCI where there is PCI, else behind memory-mapped registers that ACPI announces.</summary>
 internal sealed class VirtioModule(BoardContext board)
 {
-    /// <summary>Threads one device gets without being asked.</summary>
-    private const int MaxThreadsPerDevice = 8;
-
     private readonly List<IVirtioTransport> _transports = [];
-    private readonly Dictionary<string, EventLoop> _ioThreads = [];
 
     /// <summary>Of all devices attached so far.</summary>
     public IReadOnlyList<IVirtioTransport> Transports => _transports;
-
-    /// <summary>The device's I/O threads: those that it names, which devices may share, or new ones, one per queue within reason.</summary>
-    public IReadOnlyList<EventLoop> GetIoThreads(VirtioSettings settings, int queues)
-    {
-        if (settings.IoThreads.Count > 0)
-            return [.. settings.IoThreads.Select(name => _ioThreads.GetValueOrDefault(name) ?? StartIoThread(Find(name)))];
-        var loops = new EventLoop[Math.Clamp(queues, 1, Math.Min(Environment.ProcessorCount, MaxThreadsPerDevice))];
-        for (int i = 0; i < loops.Length; i++)
-            loops[i] = StartIoThread(new IoThreadConfig(FirstFreeNumber()) { Cpus = settings.Cpus, PollMaxNs = settings.PollMaxNs });
-        return loops;
-    }
 
     /// <summary>Makes the device visible to the guest. It is the board's from the call on, also if that fails.</summary>
     public void Attach(VirtioSettings settings, IVirtioDevice device)
@@ -92,40 +70,4 @@ internal sealed class VirtioModule(BoardContext board)
         (settings.EventIdx ? VirtioFeatures.EventIdx : 0) |
         (settings.IndirectDesc ? VirtioFeatures.IndirectDesc : 0) |
         (settings.InOrder ? VirtioFeatures.InOrder : 0);
-
-    /// <summary>A number needs no declaration.</summary>
-    private IoThreadConfig Find(string name) => board.Config.IoThreads.FirstOrDefault(t => t.Id == name) ?? new IoThreadConfig(name);
-
-    private EventLoop StartIoThread(IoThreadConfig config)
-    {
-        string name = $"iothread {config.Id}";
-        var options = new EventLoopOptions { Name = name, Cpus = config.Cpus, OnFailure = e => board.Fail($"{name} failed: {e}") };
-        if (config.PollMaxNs is { } poll)
-            options = options with { PollMaxNs = poll };
-        EventLoop loop = board.Own(new EventLoop(options));
-        try
-        {
-            loop.Start();
-        }
-        catch (LinuxException e) when (e.Errno == LibcConstants.EINVAL && config.Cpus.Count > 0)
-        {
-            throw new ConfigException($"{name} can run on none of the CPUs {string.Join(':', config.Cpus)}", "choose cpus that this host has and that this process may use");
-        }
-
-        _ioThreads.Add(config.Id, loop);
-        return loop;
-    }
-
-    /// <summary>Numbers that are declared or that any device asks for are left to it.</summary>
-    private string FirstFreeNumber()
-    {
-        for (int number = 0; ; number++)
-        {
-            string id = number.ToString(CultureInfo.InvariantCulture);
-            bool taken = _ioThreads.ContainsKey(id) || board.Config.IoThreads.Any(t => t.Id == id) ||
-                board.Config.Devices.Any(d => d is VirtioConfig device && device.Virtio.IoThreads.Contains(id));
-            if (!taken)
-                return id;
-        }
-    }
 }

@@ -161,8 +161,8 @@ public sealed class VirtioOptionTests : IDisposable
             new RngConfig { Virtio = new VirtioSettings { IoThreads = ["fast"] } });
         using DeviceBoard board = new(config with { IoThreads = [new IoThreadConfig("fast"), new IoThreadConfig("0")] });
 
-        Assert.Same(board.Context.Virtio.GetIoThreads(new VirtioSettings { IoThreads = ["fast"] }, 1)[0], board.Context.Virtio.GetIoThreads(new VirtioSettings { IoThreads = ["1", "fast"] }, 1)[1]);
-        Assert.Equal("iothread 3", board.Context.Virtio.GetIoThreads(new VirtioSettings(), 1)[0].Name); // 0 and 1 are taken, the first device has 2
+        Assert.Same(board.Context.IoThreads.Get(new VirtioSettings { IoThreads = ["fast"] }, 1)[0], board.Context.IoThreads.Get(new VirtioSettings { IoThreads = ["1", "fast"] }, 1)[1]);
+        Assert.Equal("iothread 3", board.Context.IoThreads.Get(new VirtioSettings(), 1)[0].Name); // 0 and 1 are taken, the first device has 2
     }
 
     [Fact]
