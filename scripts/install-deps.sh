@@ -73,7 +73,7 @@ microsoft_feed() {
     local id version deb
     id=$(. /etc/os-release && echo "$ID")
     version=$(. /etc/os-release && echo "${VERSION_ID:-}")
-    deb=$(mktemp /tmp/packages-microsoft-prod.XXXXXX.deb)
+    deb=$(mktemp "${TMPDIR:-/tmp}"/packages-microsoft-prod.XXXXXX.deb)
     retry curl -fsSL --max-time 60 -o "$deb" "https://packages.microsoft.com/config/$id/$version/packages-microsoft-prod.deb" || return 1
     as_root dpkg -i "$deb" || return 1
     rm -f "$deb"
@@ -81,7 +81,7 @@ microsoft_feed() {
 }
 dotnet_folder() {
     local script
-    script=$(mktemp /tmp/dotnet-install.XXXXXX.sh)
+    script=$(mktemp "${TMPDIR:-/tmp}"/dotnet-install.XXXXXX.sh)
     retry curl -fsSL --max-time 60 -o "$script" https://dot.net/v1/dotnet-install.sh || return 1
     retry bash "$script" --channel 10.0 --install-dir "$HOME/.dotnet" --no-path || return 1
     rm -f "$script"

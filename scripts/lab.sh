@@ -108,7 +108,7 @@ if has_hardware_kvm; then
         keep) [ ${#command[@]} -gt 0 ] || exit 0 ;;
     esac
     fresh=''
-    if [ -z "$scratch" ]; then fresh=$(mktemp -d /tmp/kvmsharp-scratch.XXXXXX); scratch=$fresh; fi
+    if [ -z "$scratch" ]; then fresh=$(mktemp -d "${TMPDIR:-/tmp}"/kvmsharp-scratch.XXXXXX); scratch=$fresh; fi
     mkdir -p "$scratch"
     export KVMSHARP_SCRATCH=$scratch KVMSHARP_REPO=$repo
     trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT

@@ -5,7 +5,7 @@
 set -eu
 name=$1
 shift
-out=$(mktemp /tmp/vmm-memory.XXXXXX)
+out=$(mktemp "${TMPDIR:-/tmp}"/vmm-memory.XXXXXX)
 "$@" >"$out" 2>&1 </dev/null &
 pid=$!
 trap 'kill -9 $pid 2>/dev/null; rm -f "$out"' EXIT
