@@ -29,7 +29,7 @@ blk_measure() { # JOB,JOB... VMM...
     shift
     for ((round = 1; round <= rounds; round++)); do
         for vmm in "$@"; do
-            blk_run "$vmm" "bench.jobs=$jobs bench.seconds=${BENCH_SECONDS:-3} bench.threads=$blk_vcpus"
+            blk_run "$vmm" "bench.jobs=$jobs bench.seconds=${BENCH_SECONDS:-3} bench.threads=$blk_vcpus" || continue
             line=''
             while read -r _ name reads writes; do
                 add_sample "$vmm.$name${blk_suffix:-}" $((reads + writes))

@@ -29,10 +29,10 @@ net_run() { # VMM OPTIONS-FOR-THE-GUEST
 net_measure() {
     local round vmm name value line
     # The first guests of a lab find cold caches: one of each kind that does not count.
-    for vmm in kvmsharp "${net_peers[0]}"; do net_run "$vmm" "bench.tests=tcp_in bench.seconds=1"; done
+    for vmm in kvmsharp "${net_peers[0]}"; do net_run "$vmm" "bench.tests=tcp_in bench.seconds=1" || continue; done
     for ((round = 1; round <= rounds; round++)); do
         for vmm in kvmsharp "${net_peers[@]}"; do
-            net_run "$vmm" "bench.tests=$(IFS=,; echo "${net_tests[*]}") bench.seconds=${BENCH_SECONDS:-3} bench.streams=$net_vcpus"
+            net_run "$vmm" "bench.tests=$(IFS=,; echo "${net_tests[*]}") bench.seconds=${BENCH_SECONDS:-3} bench.streams=$net_vcpus" || continue
             # A packet that the guest counts and the host did not see would not be one.
             awk '$2 == "udp64_sent" { sent = $3 } $2 == "tap" { seen = $3 } END { exit seen < sent }' "$samples/log" ||
                 die "net: $vmm: the tap saw fewer packets than the guest sent: $(grep '^NET' "$samples/log" | tr '\n' ' ')"

@@ -45,20 +45,22 @@ bench_command() { # VMM INITRD VCPUS OPTIONS-FOR-THE-GUEST
 }
 
 # One guest from start to the end of its script; its lines are in $samples/log, the VMM's in $samples/errors. A guest that does not get
-# there, or whose lines GROUP_complete refuses, runs again in a fresh lab, which GROUP_prepare makes ready.
+# there, or whose lines GROUP_complete refuses, runs again in a fresh lab, which GROUP_prepare makes ready; 1 when that happens three times.
 bench_lost=0
 run_bench_guest() { # GROUP VMM COMMAND...
-    local group=$1 vmm=$2 attempt
+    local group=$1 vmm=$2 attempt status
     shift 2
     for attempt in 1 2 3; do
-        if in_lab --timeout 120 -- "$@" </dev/null 2>"$samples/errors" | tr -d '\r' >"$samples/log" &&
-            grep -q '^KVMSHARP script_status=0' "$samples/log" && "${group}_complete"; then return; fi
+        status=0
+        in_lab --timeout 120 -- "$@" </dev/null 2>"$samples/errors" | tr -d '\r' >"$samples/log" || status=$?
+        if [ "$status" = 0 ] && grep -q '^KVMSHARP script_status=0' "$samples/log" && "${group}_complete"; then return; fi
         bench_lost=$((bench_lost + 1))
-        say "$group: $vmm: the guest vanished (attempt $attempt): $(last_words)"
+        say "$group: $vmm: the guest vanished (attempt $attempt, status $status): $(last_words)"
         restart_bench_lab
         "${group}_prepare"
     done
-    die "$group: $vmm does not get through"
+    say "$group: $vmm does not get through: no sample of it in this round"
+    return 1
 }
 # What a lost guest said: its kernel's first complaints if it had any, else the last lines.
 last_words() {
@@ -73,7 +75,7 @@ report_lost() { # GROUP
 measure_exits() { # FIGURE RUN
     local operations
     for operations in 1000 21000; do
-        "$2" "$operations"
+        "$2" "$operations" || die "$1: no guest got through"
         awk '$2 == "device" && $3 == "bench" { count += $4; seen = 1 } END { if (!seen) exit 1; print count }' "$samples/errors" >"$samples/exits.$operations" ||
             die "$1: no counter of the device"
     done
@@ -91,6 +93,7 @@ compare_head() { # TITLE PEER...
 compare_row() { # SAMPLE FIGURE PEER...
     local ours peer value best=0
     ours=$(median_of "kvmsharp.$1")
+    [ -n "$ours" ] || die "$1: no sample of kvmsharp"
     printf '%-18s %12.0f' "$1" "$ours"
     for peer in "${@:3}"; do
         value=$(median_of "$peer.$1")
