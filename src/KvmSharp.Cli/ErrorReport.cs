@@ -1,5 +1,6 @@
 using KvmSharp.Abi;
 using KvmSharp.Backends;
+using KvmSharp.Bench;
 using KvmSharp.Core;
 using KvmSharp.Kvm;
 using KvmSharp.Machine.Boot;
@@ -24,6 +25,12 @@ internal static class ErrorReport
             case BootException or BackendException:
                 output.Error(OneLine(error.Message));
                 return ExitCode.BadUsage;
+            case BenchException:
+                output.Error(OneLine(error.Message));
+                return ExitCode.HostCannot;
+            case OperationCanceledException:
+                output.Error("stopped");
+                return ExitCode.Stopped;
             case KvmUnsupportedException:
                 output.Error(OneLine(error.Message), "kvmsharp check lists what this host offers");
                 return ExitCode.HostCannot;

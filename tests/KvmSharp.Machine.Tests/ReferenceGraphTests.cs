@@ -15,7 +15,8 @@ public sealed class ReferenceGraphTests
         ["Virtio"] = ["Core", "Devices", "Backends"],
         ["Emulated"] = ["Core", "Devices", "Backends"],
         ["Machine"] = ["Core", "Kvm", "Devices", "Backends", "Virtio", "Emulated"],
-        ["Cli"] = ["Machine", "Backends"],
+        ["Bench"] = ["Kvm", "Devices", "Backends", "Machine"],
+        ["Cli"] = ["Machine", "Backends", "Bench"],
     };
 
     public static TheoryData<string> Projects => [.. Directory.GetDirectories(Path.Combine(RepositoryRoot(), "src")).Where(HasProject).Select(Name)];

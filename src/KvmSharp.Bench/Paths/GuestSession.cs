@@ -1,0 +1,65 @@
+using System.Text;
+using System.Text.Json;
+
+namespace KvmSharp.Bench.Paths;
+
+/// <summary>Follows one boot of the bench guest: answers its marks and collects its results.</summary>
+internal sealed class GuestSession(IGuestRun run, Action<string> onBegin)
+{
+    private const byte BeginMark = 0x02, EndMark = 0x03;
+    private const int MaxLineBytes = 1 << 20;
+
+    private readonly List<PathSample> _samples = [];
+    private long? _exitsBefore, _exits;
+    private bool _ended;
+
+    /// <summary>Runs the guest to its end. Throws <see cref="BenchException"/> when that is not the one it should come to.</summary>
+    public List<PathSample> Run()
+    {
+        var line = new StringBuilder();
+        for (int b; (b = run.ReadByte()) >= 0;)
+        {
+            if (b == BeginMark)
+            {
+                _exitsBefore = run.ReadExits();
+                run.Answer();
+            }
+            else if (b == EndMark)
+            {
+                _exits = run.ReadExits() - _exitsBefore;
+                run.Answer();
+            }
+            else if (b == '\n')
+            {
+                OnLine(line.ToString().TrimEnd('\r'));
+                line.Clear();
+            }
+            else if (line.Length < MaxLineBytes)
+            {
+                line.Append((char)b);
+            }
+        }
+
+        if (run.ReadFailure() is { } failure)
+            throw new BenchException(failure);
+        return _ended ? _samples : throw new BenchException("the bench guest ended before it was done");
+    }
+
+    private void OnLine(string line)
+    {
+        if (PathSample.Parse(line, _exits) is { } sample)
+        {
+            _samples.Add(sample);
+            return;
+        }
+
+        using JsonDocument document = JsonDocument.Parse(line);
+        JsonElement root = document.RootElement;
+        if (root.TryGetProperty("begin", out JsonElement begin))
+            onBegin($"{root.GetProperty("path").GetString()} {begin.GetString()}");
+        else if (root.TryGetProperty("broken", out JsonElement broken))
+            throw new BenchException($"the bench guest cannot use {broken.GetString()}: {root.GetProperty("problem").GetString()}");
+        else if (root.TryGetProperty("end", out _))
+            _ended = true;
+    }
+}

@@ -1,0 +1,81 @@
+using KvmSharp.Core;
+using KvmSharp.Machine;
+using KvmSharp.Machine.Config;
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Bench.Paths;
+
+/// <summary>The bench guest in a machine of this program.</summary>
+internal sealed class KvmSharpRun : IGuestRun
+{
+    private const ulong MemoryBytes = 64 << 20;
+
+    private readonly GuestPort _port = new();
+    private readonly Machine.Machine _machine;
+    private readonly Thread _thread;
+    private MachineExit? _exit;
+
+    public KvmSharpRun(PathOptions options, BenchScratch scratch, string commandLine, ILoggerFactory loggers)
+    {
+        List<DeviceConfig> devices = [];
+        if (options.WithDisk)
+            devices.Add(new DiskConfig { Path = scratch.Disk });
+        if (options.WithNet)
+            devices.Add(new NetConfig { Tap = options.Tap });
+        var config = new MachineConfig
+        {
+            Name = "bench",
+            Boot = new BootConfig { KernelPath = scratch.Kernel, Append = commandLine },
+            Memory = new MemoryConfig { SizeBytes = MemoryBytes },
+            Serials = [new SerialConfig(0, new CharConfig(CharKind.Null))],
+            DebugExitPort = MachineLayout.DebugExitPort,
+            NoReboot = true,
+            KvmDevice = options.KvmDevice,
+            Devices = devices,
+        };
+        _machine = Machine.Machine.Create(config, new MachineHost { Loggers = loggers, OpenChar = (_, _) => _port });
+        _thread = HostThread.Create("bench machine", Run);
+        _thread.Start();
+    }
+
+    public int ReadByte() => _port.ReadByte();
+
+    public void Answer() => _port.Answer();
+
+    public long? ReadExits() => _machine.ReadStatistics().ExitsByReason.Sum(e => e.Count);
+
+    public void Stop() => _machine.RequestStop();
+
+    public string? ReadFailure()
+    {
+        _thread.Join();
+        return _exit switch
+        {
+            { Kind: MachineExitKind.DebugExit, Status: GuestStatus.Ok } => null,
+            { Kind: MachineExitKind.DebugExit, Status: int status } => GuestStatus.Describe(status),
+            { Kind: MachineExitKind.Stopped } => "it was stopped",
+            _ => _exit?.Message ?? $"it ended with {_exit?.Kind}",
+        };
+    }
+
+    public void Dispose()
+    {
+        _machine.RequestStop();
+        _thread.Join();
+        _machine.Dispose();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            _exit = _machine.Run();
+        }
+        catch (Exception e)
+        {
+            _exit = new MachineExit(MachineExitKind.InternalError, Message: e.Message);
+        }
+
+        _port.Close();
+    }
+}

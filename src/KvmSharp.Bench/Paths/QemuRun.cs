@@ -1,0 +1,94 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace KvmSharp.Bench.Paths;
+
+/// <summary>The bench guest under QEMU, with its fastest set-up of the same devices.</summary>
+internal sealed class QemuRun : IGuestRun
+{
+    private readonly Process _process;
+    private readonly Task<string> _errors;
+
+    public QemuRun(PathOptions options, QemuPeer peer, BenchScratch scratch, string commandLine)
+    {
+        var start = new ProcessStartInfo(peer.Program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in Arguments(options, peer, scratch, commandLine))
+            start.ArgumentList.Add(argument);
+        try
+        {
+            _process = Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new BenchException($"cannot start {peer.Program}: {e.Message}");
+        }
+
+        _errors = _process.StandardError.ReadToEndAsync();
+    }
+
+    public int ReadByte() => _process.StandardOutput.BaseStream.ReadByte();
+
+    public void Answer()
+    {
+        try
+        {
+            _process.StandardInput.BaseStream.WriteByte((byte)'\n');
+            _process.StandardInput.BaseStream.Flush();
+        }
+        catch (IOException)
+        {
+            // It has ended, which the next read says.
+        }
+    }
+
+    public long? ReadExits() => null;
+
+    public void Stop()
+    {
+        if (!_process.HasExited)
+            _process.Kill();
+    }
+
+    public string? ReadFailure()
+    {
+        _process.WaitForExit();
+        if (_process.ExitCode == GuestStatus.Ok && _errors.Result.Length == 0)
+            return null;
+        // QEMU itself fails with status 1 as well, but says why.
+        string? said = _errors.Result.Split('\n').LastOrDefault(l => l.Length > 0 && !l.Contains("warning", StringComparison.Ordinal));
+        return said ?? (_process.ExitCode == GuestStatus.Ok ? null : $"it ended with status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}");
+    }
+
+    public void Dispose()
+    {
+        Stop();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private static List<string> Arguments(PathOptions options, QemuPeer peer, BenchScratch scratch, string commandLine)
+    {
+        List<string> arguments =
+        [
+            "-M", "pc", "-accel", peer.Accelerator, "-cpu", "qemu64", "-m", "64", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-kernel", scratch.Kernel, "-append", commandLine, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+        ];
+        if (options.WithDisk)
+        {
+            arguments.AddRange(
+            [
+                "-object", "iothread,id=io0", "-drive", $"file={scratch.Disk.Replace(",", ",,", StringComparison.Ordinal)},format=raw,if=none,id=disk0,aio=io_uring",
+                "-device", "virtio-blk-pci,drive=disk0,iothread=io0",
+            ]);
+        }
+
+        if (options.WithNet)
+        {
+            string name = options.Tap is { } tap ? $"ifname={tap}," : "";
+            arguments.AddRange(["-netdev", $"tap,id=net0,{name}script={scratch.TapScript},downscript=no,vhost=off", "-device", "virtio-net-pci,netdev=net0"]);
+        }
+
+        return arguments;
+    }
+}

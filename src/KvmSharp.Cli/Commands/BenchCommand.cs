@@ -1,0 +1,77 @@
+using System.Runtime.InteropServices;
+using KvmSharp.Bench.Paths;
+using KvmSharp.Bench.Report;
+using KvmSharp.Machine.Config;
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Cli.Commands;
+
+/// <summary><c>kvmsharp bench paths|exits</c>: measures, prints a table, writes what else was asked for.</summary>
+internal static class BenchCommand
+{
+    private static readonly string[] s_benches = ["paths"];
+
+    public static ExitCode Execute(string[] args, CliOutput output)
+    {
+        if (args.Length == 0)
+            throw new ConfigException($"bench needs to know what to measure: {string.Join(" or ", s_benches)}", "kvmsharp bench --help says more");
+        if (!s_benches.Contains(args[0]))
+        {
+            string? closest = Suggestion.Closest(args[0], s_benches);
+            throw new ConfigException($"no benchmark '{Printable.Line(args[0])}'", closest is null ? $"there is {string.Join(" and ", s_benches)}" : $"did you mean {closest}?");
+        }
+
+        BenchOptions options = BenchOptions.Parse(args[0], args[1..]);
+        // Found to be wrong now, not after minutes of measuring.
+        BenchReport? older = options.Compare is { } file ? ReportJson.ReadFile(file) : null;
+        if (older is not null && older.Bench != args[0])
+            throw new ConfigException($"{options.Compare} is a report of bench {older.Bench}, not of bench {args[0]}");
+        foreach (string target in options.Targets)
+            CheckTarget(target);
+        BenchReport report = Measure(options, output);
+        output.Out(ReportTable.Write(report));
+        if (older is not null)
+            output.Out(Comparison.Write(older, report));
+        if (options.Json is { } json)
+            WriteFile(json, ReportJson.Write(report));
+        if (options.Html is { } html)
+            WriteFile(html, ReportPage.Write(report));
+        return ExitCode.Success;
+    }
+
+    private static BenchReport Measure(BenchOptions options, CliOutput output)
+    {
+        using var cancel = new CancellationTokenSource();
+        void OnSignal(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            cancel.Cancel();
+        }
+
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        var loggers = new StderrLoggerFactory(LogLevel.Warning, output);
+        return new PathBench(options.Paths, loggers, what => output.Error(what)).Run(cancel.Token);
+    }
+
+    private static void CheckTarget(string path)
+    {
+        string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? "/";
+        if (Directory.Exists(path))
+            throw new ConfigException($"cannot write {path}: it is a directory");
+        if (!Directory.Exists(folder))
+            throw new ConfigException($"cannot write {path}: there is no directory {folder}");
+    }
+
+    private static void WriteFile(string path, string text)
+    {
+        try
+        {
+            File.WriteAllText(path, text);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException($"cannot write {path}: {e.Message}");
+        }
+    }
+}
