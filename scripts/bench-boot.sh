@@ -35,9 +35,8 @@ kvmsharp_command() { # APPEND
 # Exit dispatch above a C loop that only calls KVM_RUN, same payload, alternating rounds: exit.pio.over_floor, exit.mmio.over_floor.
 bench_exits() {
     [ -r /dev/kvm ] && [ -w /dev/kvm ] || die "exits: /dev/kvm is absent or not permitted"
-    make --silent -C native-shims exit-floor
-    dotnet build tests/KvmSharp.Benchmarks -c Release -v q -clp:ErrorsOnly --nologo >&2
-    dotnet tests/KvmSharp.Benchmarks/bin/Release/net10.0/KvmSharp.Benchmarks.dll exits artifacts/native/exit-floor "${EXIT_ROUNDS:-11}"
+    "$kvmsharp" bench exits --rounds "${EXIT_ROUNDS:-11}" 2>/dev/null |
+        awk '{ print } $1 == "pio-out" || $1 == "mmio-write" { gsub(",", "", $12); split($1, kind, "-"); figures = figures "figure exit." kind[1] ".over_floor " $12 " ns\n" } END { printf "%s", figures }'
 }
 
 # From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, and QEMU's.

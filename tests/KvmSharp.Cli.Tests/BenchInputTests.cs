@@ -25,6 +25,8 @@ public sealed class BenchInputTests : IDisposable
     [InlineData("--peer 'xen' is not known", "paths", "--peer", "xen")]
     [InlineData("--peer: accel must be kvm or tcg", "paths", "--peer", "qemu,accel=hvf")]
     [InlineData("--peer: 'speed=9' is not known", "paths", "--peer", "qemu,speed=9")]
+    [InlineData("unknown option '--disk'", "exits", "--disk", "x")]
+    [InlineData("--rounds must be a number between 1 and 1000", "exits", "--rounds", "many")]
     [InlineData("is a directory", "paths", "--json", "/tmp")]
     [InlineData("there is no directory", "paths", "--html", "/nowhere/at/all.html")]
     [InlineData("cannot read /nowhere.json", "paths", "--compare", "/nowhere.json")]

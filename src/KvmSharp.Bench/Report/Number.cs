@@ -13,5 +13,8 @@ internal static class Number
         _ => value.ToString("F2", CultureInfo.InvariantCulture),
     };
 
+    /// <summary>Half the distance from the smallest to the largest round: as a part of the median, or as it is where that says nothing.</summary>
+    public static string Spread(Metric metric) => metric.Spread < 2 ? Percent(metric.Spread / 2) : Format((metric.Max - metric.Min) / 2);
+
     public static string Percent(double part) => (part * 100).ToString(Math.Abs(part) < 0.0995 ? "F1" : "F0", CultureInfo.InvariantCulture) + " %";
 }

@@ -75,7 +75,7 @@ public static class ReportPage
         {
             page.Append($"</tr>\n<tr><td>{Svg.Escape(s.Topic)}</td><td>{Svg.Escape(s.Side)}</td>");
             foreach (Metric m in s.Metrics)
-                page.Append($"<td>{Number.Format(m.Median)} ± {Number.Percent(m.Spread / 2)}</td>");
+                page.Append($"<td>{Number.Format(m.Median)} ± {Number.Spread(m)}</td>");
         }
 
         page.Append("</tr>\n</table></div>\n");

@@ -20,7 +20,7 @@ public static class ReportTable
     {
         List<string[]> rows = [["what", "side", .. series[0].Metrics.Select(m => m.Unit.Length == 0 ? m.Name : $"{m.Name} ({m.Unit})")]];
         foreach (Series s in series)
-            rows.Add([s.Topic, s.Side, .. s.Metrics.Select(m => $"{Number.Format(m.Median)} ± {Number.Percent(m.Spread / 2)}")]);
+            rows.Add([s.Topic, s.Side, .. s.Metrics.Select(m => $"{Number.Format(m.Median)} ± {Number.Spread(m)}")]);
         AppendAligned(text, rows);
         text.Append('\n');
     }

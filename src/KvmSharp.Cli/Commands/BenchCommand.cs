@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvmSharp.Bench.Exits;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Bench.Report;
 using KvmSharp.Machine.Config;
@@ -9,7 +10,7 @@ namespace KvmSharp.Cli.Commands;
 /// <summary><c>kvmsharp bench paths|exits</c>: measures, prints a table, writes what else was asked for.</summary>
 internal static class BenchCommand
 {
-    private static readonly string[] s_benches = ["paths"];
+    private static readonly string[] s_benches = ["paths", "exits"];
 
     public static ExitCode Execute(string[] args, CliOutput output)
     {
@@ -51,7 +52,8 @@ internal static class BenchCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         var loggers = new StderrLoggerFactory(LogLevel.Warning, output);
-        return new PathBench(options.Paths, loggers, what => output.Error(what)).Run(cancel.Token);
+        void Progress(string what) => output.Error(what);
+        return options.Exits is { } rounds ? new ExitBench(rounds, Progress).Run(cancel.Token) : new PathBench(options.Paths, loggers, Progress).Run(cancel.Token);
     }
 
     private static void CheckTarget(string path)

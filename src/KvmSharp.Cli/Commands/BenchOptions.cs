@@ -9,9 +9,17 @@ namespace KvmSharp.Cli.Commands;
 /// <summary>What <c>kvmsharp bench</c> was asked for.</summary>
 internal sealed record BenchOptions
 {
-    private const int MaxRounds = 1000, MaxMilliseconds = 60_000;
+    private const int MaxRounds = 1000, MaxMilliseconds = 60_000, DefaultExitRounds = 11;
 
-    public required PathOptions Paths { get; init; }
+    private static readonly string[] s_common = ["--rounds", "--json", "--html", "--compare"];
+    private static readonly string[] s_ofPaths = ["--warmup", "--measure", "--disk", "--tap", "--peer", "--kvm-device"];
+    private static readonly string[] s_flags = ["--no-disk", "--no-net"];
+
+    /// <summary>For <c>bench paths</c>.</summary>
+    public PathOptions Paths { get; init; } = new();
+
+    /// <summary>Rounds of <c>bench exits</c>; null when that was not asked for.</summary>
+    public int? Exits { get; init; }
 
     public string? Json { get; init; }
 
@@ -26,36 +34,48 @@ internal sealed record BenchOptions
     public static BenchOptions Parse(string bench, string[] args)
     {
         var command = new Command(bench);
-        Option<string[]>[] options = [.. Names.Select(name => new Option<string[]>(name) { Arity = ArgumentArity.OneOrMore })];
-        foreach (Option<string[]> option in options)
+        string[] names = NamesOf(bench);
+        Option<string[]>[] options = [.. names.Except(s_flags).Select(name => new Option<string[]>(name) { Arity = ArgumentArity.OneOrMore })];
+        Option<bool>[] flags = [.. names.Intersect(s_flags).Select(name => new Option<bool>(name) { Arity = ArgumentArity.Zero })];
+        foreach (Option option in options.Concat<Option>(flags))
             command.Add(option);
-        var noNet = new Option<bool>("--no-net") { Arity = ArgumentArity.Zero };
-        var noDisk = new Option<bool>("--no-disk") { Arity = ArgumentArity.Zero };
-        command.Add(noNet);
-        command.Add(noDisk);
         ParseResult result = command.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
-        CommandLineErrors.ThrowIfUnmatched(result, [.. Names, "--no-net", "--no-disk", "--help"]);
+        CommandLineErrors.ThrowIfUnmatched(result, [.. names, "--help"]);
         var given = options.Select(o => (o.Name, Value: Single(result, o))).Where(o => o.Value is not null).ToDictionary(o => o.Name, o => o.Value!);
         CommandLineErrors.ThrowIfAny(result);
+        bool Said(string flag) => flags.FirstOrDefault(f => f.Name == flag) is { } option && result.GetResult(option) is { Implicit: false };
+        bool exits = bench == "exits";
+        return new BenchOptions
+        {
+            Exits = exits ? Number(given, "--rounds", 1, MaxRounds) ?? DefaultExitRounds : null,
+            Paths = exits ? new PathOptions() : ReadPaths(given, !Said("--no-disk"), !Said("--no-net")),
+            Json = given.GetValueOrDefault("--json"),
+            Html = given.GetValueOrDefault("--html"),
+            Compare = given.GetValueOrDefault("--compare"),
+        };
+    }
+
+    /// <summary>The options of a benchmark.</summary>
+    public static string[] NamesOf(string bench) => bench == "exits" ? s_common : [.. s_common, .. s_ofPaths, .. s_flags];
+
+    private static PathOptions ReadPaths(Dictionary<string, string> given, bool withDisk, bool withNet)
+    {
+        if (!withDisk && !withNet)
+            throw new ConfigException("--no-disk and --no-net leave nothing to measure");
         var defaults = new PathOptions();
-        var paths = new PathOptions
+        return new PathOptions
         {
             Rounds = Number(given, "--rounds", 1, MaxRounds) ?? defaults.Rounds,
             WarmupMs = Number(given, "--warmup", 0, MaxMilliseconds) ?? defaults.WarmupMs,
             MeasureMs = Number(given, "--measure", 1, MaxMilliseconds) ?? defaults.MeasureMs,
             Disk = given.GetValueOrDefault("--disk"),
             Tap = given.GetValueOrDefault("--tap"),
-            WithDisk = result.GetResult(noDisk) is not { Implicit: false },
-            WithNet = result.GetResult(noNet) is not { Implicit: false },
+            WithDisk = withDisk,
+            WithNet = withNet,
             Peer = given.TryGetValue("--peer", out string? peer) ? ReadPeer(peer) : null,
             KvmDevice = given.GetValueOrDefault("--kvm-device") ?? defaults.KvmDevice,
         };
-        if (!paths.WithDisk && !paths.WithNet)
-            throw new ConfigException("--no-disk and --no-net leave nothing to measure");
-        return new BenchOptions { Paths = paths, Json = given.GetValueOrDefault("--json"), Html = given.GetValueOrDefault("--html"), Compare = given.GetValueOrDefault("--compare") };
     }
-
-    public static IReadOnlyList<string> Names { get; } = ["--rounds", "--warmup", "--measure", "--disk", "--tap", "--peer", "--json", "--html", "--compare", "--kvm-device"];
 
     private static string? Single(ParseResult result, Option<string[]> option)
     {

@@ -37,7 +37,7 @@ internal static class CompletionCommand
         text.Append($"    if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W \"{Commands}\" -- \"$cur\")); return; fi\n");
         text.Append("    case \"${COMP_WORDS[1]}\" in\n        run) ;;\n");
         text.Append("        check) COMPREPLY=($(compgen -W \"--json --kvm-device --help\" -- \"$cur\")); return ;;\n");
-        text.Append($"        bench) COMPREPLY=($(compgen -W \"paths {string.Join(' ', BenchOptions.Names)} --no-net --no-disk --help\" -- \"$cur\")); return ;;\n");
+        text.Append($"        bench) COMPREPLY=($(compgen -W \"paths exits {string.Join(' ', BenchOptions.NamesOf("paths"))} --help\" -- \"$cur\")); return ;;\n");
         text.Append("        completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n        *) return ;;\n    esac\n");
         text.Append("    case \"$prev\" in\n");
         foreach (MachineOption option in MachineOptions.All)
@@ -58,8 +58,8 @@ internal static class CompletionCommand
         var text = new StringBuilder("complete -c kvmsharp -f\n");
         text.Append($"complete -c kvmsharp -n __fish_use_subcommand -a '{Commands}'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n");
-        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -a paths\n");
-        foreach (string name in BenchOptions.Names)
+        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -a 'paths exits'\n");
+        foreach (string name in BenchOptions.NamesOf("paths"))
             text.Append($"complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -l {name[2..]} -r -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from check' -l json -d 'machine readable'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l config -r -F -d 'configuration file'\n");

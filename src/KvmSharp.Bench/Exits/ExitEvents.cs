@@ -1,10 +1,10 @@
 using KvmSharp.Abi.Kvm;
 using KvmSharp.Kvm.Vcpus;
 
-namespace KvmSharp.Benchmarks.Exits;
+namespace KvmSharp.Bench.Exits;
 
 /// <summary>Keeps the first failure of the benchmark's vCPU; nothing else is expected to happen.</summary>
-public sealed class VcpuEvents : IVcpuEvents
+internal sealed class ExitEvents : IVcpuEvents
 {
     private volatile string? _failure;
 

@@ -1,39 +1,44 @@
 using KvmSharp.Abi;
 using KvmSharp.Core.Buses;
+using KvmSharp.Core.Fabric;
 
-namespace KvmSharp.Benchmarks.Exits;
+namespace KvmSharp.Bench.Exits;
 
 /// <summary>
-/// The device under test: takes every write and notes the thread's processor time after each batch, as the C loop does. Written on the vCPU's thread, read after <see cref="Done"/>.
+/// The device under test: takes every access, notes the thread's processor time after each batch, as the C loop does, and sends the next interrupt
+/// where there is one to send. Written on the vCPU's thread, read after <see cref="Done"/>.
 /// </summary>
-public sealed class BatchClock(int batches, int writesPerBatch) : IPioDevice, IMmioDevice, IDisposable
+internal sealed class ExitClock(int batches, int perBatch) : IPioDevice, IMmioDevice, IDisposable
 {
     private readonly long[] _marks = new long[batches + 1];
     private int _mark;
 
-    // The first write only starts the clock.
+    // The first access only starts the clock.
     private int _left = 1;
 
-    /// <summary>Set by the last write.</summary>
+    /// <summary>Set by the last access.</summary>
     public ManualResetEventSlim Done { get; } = new();
+
+    /// <summary>Signalled at each exit, if there is one.</summary>
+    public IMsiVector? Vector { get; set; }
+
+    /// <summary>Sends a message at each exit, if there is one.</summary>
+    public IInterruptFabric? Messages { get; set; }
 
     /// <summary>Nanoseconds per exit of each batch.</summary>
     public double[] NanosecondsPerExit()
     {
         double[] result = new double[batches];
         for (int i = 0; i < batches; i++)
-        {
-            result[i] = (double)(_marks[i + 1] - _marks[i]) / writesPerBatch;
-        }
-
+            result[i] = (double)(_marks[i + 1] - _marks[i]) / perBatch;
         return result;
     }
 
-    public BusStatus In(ushort offset, Span<byte> data) => BusStatus.NoRegister;
+    public BusStatus In(ushort offset, Span<byte> data) => Count();
 
     public BusStatus Out(ushort offset, ReadOnlySpan<byte> data) => Count();
 
-    public BusStatus Read(ulong offset, Span<byte> data) => BusStatus.NoRegister;
+    public BusStatus Read(ulong offset, Span<byte> data) => Count();
 
     public BusStatus Write(ulong offset, ReadOnlySpan<byte> data) => Count();
 
@@ -44,13 +49,16 @@ public sealed class BatchClock(int batches, int writesPerBatch) : IPioDevice, IM
         if (--_left == 0 && _mark < _marks.Length)
         {
             _marks[_mark++] = Now();
-            _left = writesPerBatch;
+            _left = perBatch;
             if (_mark == _marks.Length)
             {
                 Done.Set();
+                return BusStatus.Ok;
             }
         }
 
+        Vector?.Signal();
+        Messages?.SendMsi(ExitGuest.LocalApic, ExitGuest.Vector);
         return BusStatus.Ok;
     }
 
