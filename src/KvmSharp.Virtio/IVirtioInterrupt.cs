@@ -16,4 +16,7 @@ public interface IVirtioInterrupt
     /// (no vector, INTx) and <see cref="SignalQueue"/> is the only way.
     /// </summary>
     EventFd? GetQueueEventFd(int queue);
+
+    /// <summary><see cref="GetQueueEventFd"/> may answer otherwise from now on. Raised under locks of the transport or of PCI: handlers are quick.</summary>
+    event Action? QueueEventFdsChanged;
 }

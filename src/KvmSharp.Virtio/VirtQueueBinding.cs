@@ -17,7 +17,10 @@ public sealed record VirtQueueBinding(int Index, VirtQueueConfig Config, EventFd
     {
         VirtQueueFault fault = VirtQueue.Open(Config, Context.Memory, Context.Features, State, out queue);
         if (fault != VirtQueueFault.None)
-            Context.NeedsReset($"queue {Index}: {fault}");
+            ReportFault(fault);
         return queue is not null;
     }
+
+    /// <summary>The driver described a queue that cannot be served.</summary>
+    public void ReportFault(VirtQueueFault fault) => Context.NeedsReset($"queue {Index}: {fault}");
 }

@@ -12,6 +12,9 @@ public sealed record VirtioIdentity
     /// <summary>Features of the device type: bits 0 to 23 and from 50 on. The transport adds those of rings and of itself.</summary>
     public ulong DeviceFeatures { get; init; }
 
+    /// <summary>Ring features that whoever serves the queues understands; the transport offers no others.</summary>
+    public ulong RingFeatures { get; init; } = ulong.MaxValue;
+
     /// <summary>Bytes of device configuration.</summary>
     public uint ConfigLength { get; init; }
 

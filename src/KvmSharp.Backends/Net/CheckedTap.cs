@@ -1,3 +1,4 @@
+using KvmSharp.Backends.Vhost;
 using KvmSharp.Core;
 using static KvmSharp.Abi.LibcConstants;
 
@@ -7,7 +8,7 @@ namespace KvmSharp.Backends.Net;
 /// Says whether a tap could be opened as asked without making, opening or changing one, and stands in for it on a machine that
 /// never runs.
 /// </summary>
-public sealed class CheckedTap : INetBackend
+public sealed class CheckedTap : INetBackend, IVhostSource
 {
     private CheckedTap(int queuePairs, int mtu)
     {
@@ -54,6 +55,13 @@ public sealed class CheckedTap : INetBackend
     }
 
     public INetQueue OpenQueue(int index) => throw new InvalidOperationException("a checked tap is not open");
+
+    /// <summary>Says whether the kernel would serve it; gives nothing out, since nothing will run.</summary>
+    public IReadOnlyList<IVhostBackend> OpenVhost()
+    {
+        VhostNet.OpenDevice().Dispose();
+        return [];
+    }
 
     public bool SetOffloads(NetOffloads offloads) => true;
 

@@ -1,12 +1,13 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Abi;
+using KvmSharp.Backends.Vhost;
 using KvmSharp.Core;
 using static KvmSharp.Abi.NetConstants;
 
 namespace KvmSharp.Backends.Net;
 
 /// <summary>A (multiqueue) tap interface of the host. Thread-safe; queues have their own rules.</summary>
-public sealed unsafe class TapBackend : INetBackend
+public sealed unsafe class TapBackend : INetBackend, IVhostSource
 {
     /// <summary>Bytes of virtio_net_hdr_v1 in front of every packet.</summary>
     public const int HeaderLength = 12;
@@ -85,6 +86,24 @@ public sealed unsafe class TapBackend : INetBackend
             _open[index] = true;
             return new TapQueue(this, index, _queues[index]);
         }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<IVhostBackend> OpenVhost()
+    {
+        List<IVhostBackend> opened = [];
+        try
+        {
+            foreach (FileDescriptor queue in _queues)
+                opened.Add(VhostNet.Open(queue));
+        }
+        catch
+        {
+            opened.ForEach(vhost => vhost.Dispose());
+            throw;
+        }
+
+        return opened;
     }
 
     public bool SetOffloads(NetOffloads offloads) => TrySetOffloads(offloads & SupportedOffloads);

@@ -64,6 +64,9 @@ public sealed class MsixTable : IDisposable
     /// <summary>MSI-X Enable: the function must use it instead of its pin. Any thread.</summary>
     public bool IsEnabled => Volatile.Read(ref _enabled);
 
+    /// <summary><see cref="IsEnabled"/> is another than before. Raised on the thread that changed it, without the lock of this table.</summary>
+    public event Action? EnabledChanged;
+
     /// <summary>Signals a vector; a number outside the table is ignored. Any thread, no allocation.</summary>
     public void Signal(int vector)
     {
@@ -77,15 +80,20 @@ public sealed class MsixTable : IDisposable
     /// <summary>The message control register changed.</summary>
     internal void SetControl(bool enabled, bool functionMasked)
     {
+        bool changed;
         lock (_sync)
         {
             if (enabled == _enabled && functionMasked == _functionMasked)
                 return;
+            changed = enabled != _enabled;
             Volatile.Write(ref _enabled, enabled);
             _functionMasked = functionMasked;
             for (int i = 0; i < _vectors.Length; i++)
                 Apply(i);
         }
+
+        if (changed)
+            EnabledChanged?.Invoke();
     }
 
     internal void Reset()
@@ -103,6 +111,8 @@ public sealed class MsixTable : IDisposable
                 _vectors[i].Trigger.Drain();
             }
         }
+
+        EnabledChanged?.Invoke();
     }
 
     public void Dispose()

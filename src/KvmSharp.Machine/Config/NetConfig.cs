@@ -35,14 +35,20 @@ public sealed record NetConfig : VirtioConfig
     /// <summary>Virtio feature bits not to offer.</summary>
     public ulong WithheldFeatures { get; init; }
 
+    /// <summary>The kernel serves the queues where it can.</summary>
+    public bool Vhost { get; init; }
+
+    /// <summary>It is an error if it cannot.</summary>
+    public bool VhostForce { get; init; }
+
     internal static MachineOption Option { get; } = new()
     {
         Name = "net", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList,
-        ValueName = "tap=NAME|fd=N[:N...][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,FEATURE=off]" + VirtioSettings.ValueName,
+        ValueName = "tap=NAME|fd=N[:N...][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,vhost=on[,vhostforce=on]][,FEATURE=off]" + VirtioSettings.ValueName,
         Keys =
         [
             new("tap", OptionKeyKind.Text), s_model, new("bridge", OptionKeyKind.Text), new("mac", OptionKeyKind.Text),
-            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), new("fd", OptionKeyKind.List), .. NetFeatureKeys.All.Select(f => f.Key), .. CommonKeys,
+            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), new("fd", OptionKeyKind.List), new("vhost", OptionKeyKind.Boolean), new("vhostforce", OptionKeyKind.Boolean), .. NetFeatureKeys.All.Select(f => f.Key), .. CommonKeys,
         ],
         Help = "a network interface, on a tap that exists or is made",
         Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
@@ -64,6 +70,10 @@ public sealed record NetConfig : VirtioConfig
         int? mtu = v.Integer("mtu");
         if (mtu is < 68 or > 65521)
             throw new ConfigException($"{v.Where}: mtu must be between 68 and 65521");
+        bool vhostForce = v.Boolean("vhostforce") ?? false;
+        bool vhost = v.Boolean("vhost") ?? vhostForce;
+        if (vhostForce && !vhost)
+            throw new ConfigException($"{v.Where}: vhostforce=on contradicts vhost=off", "leave one of them out");
         return new NetConfig
         {
             Tap = v.Text("tap") is { Length: > 0 } tap ? tap : null,
@@ -73,6 +83,8 @@ public sealed record NetConfig : VirtioConfig
             Mtu = mtu,
             Descriptors = descriptors,
             WithheldFeatures = withheld,
+            Vhost = vhost,
+            VhostForce = vhostForce,
             Virtio = VirtioSettings.Read(v, VirtioNetOptions.MinQueueSize, VirtioNetOptions.MaxQueueSize),
             Id = v.Text("id"),
         };
@@ -116,6 +128,8 @@ public sealed record NetConfig : VirtioConfig
             writer.WriteNumber("mtu", mtu);
         if (Descriptors is { } descriptors)
             VirtioSettings.WriteList(writer, "fd", descriptors);
+        writer.WriteBoolean("vhost", Vhost);
+        writer.WriteBoolean("vhostforce", VhostForce);
         NetFeatureKeys.Write(writer, WithheldFeatures);
         WriteCommon(writer);
     }

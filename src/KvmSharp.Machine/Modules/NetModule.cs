@@ -1,5 +1,6 @@
 using KvmSharp.Backends.Net;
 using KvmSharp.Core;
+using KvmSharp.Core.Events;
 using KvmSharp.Machine.Config;
 using KvmSharp.Virtio.Devices.Net;
 using Microsoft.Extensions.Logging;
@@ -12,18 +13,28 @@ internal static class NetModule
     public static void Attach(BoardContext board, NetConfig config)
     {
         int index = board.Config.IndexOf(config);
-        INetBackend tap = board.HostEnds.Get(config, () => board.HostEnds.OpenTap(Options(config)));
+        string name = config.Id ?? $"net{index}";
+        ILogger logger = board.Loggers.CreateLogger(name);
+        NetEnd end = board.HostEnds.Get(config, () => Open(board, config, logger));
         var options = new VirtioNetOptions
         {
-            Name = config.Id ?? $"net{index}",
+            Name = name,
             Mac = config.Mac ?? MacAddress.Derive(board.Config.Name, index),
             WithheldFeatures = config.WithheldFeatures,
-            Logger = board.Loggers.CreateLogger(config.Id ?? $"net{index}"),
+            Logger = logger,
         };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };
-        board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(tap), board.IoThreads.Get(config.Virtio, config.Queues)));
+        // With vhost our threads only pass on what is rare.
+        bool vhost = end.Vhost.Count > 0;
+        IReadOnlyList<EventLoop> loops = board.IoThreads.Get(config.Virtio, vhost ? 1 : config.Queues);
+        board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(end.Backend), loops, vhost ? end.Vhost : null));
     }
+
+    private static NetEnd Open(BoardContext board, NetConfig config, ILogger logger) => NetEnd.Create(
+        board.HostEnds.OpenTap(Options(config)),
+        config.Vhost,
+        config.VhostForce ? null : reason => logger.LogWarning("no vhost, packets take the way through this program: {Reason}", reason));
 
     private static TapOptions Options(NetConfig config) => new()
     {

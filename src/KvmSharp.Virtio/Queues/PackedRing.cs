@@ -26,11 +26,11 @@ internal unsafe struct PackedRing
     private uint _published;
     private ushort _firstFlags;
 
-    private PackedRing(VirtQueueConfig config, byte* descriptors, byte* driverEvent, byte* deviceEvent, ulong features, uint avail, uint used)
+    private PackedRing(VirtQueueConfig config, RingAreas areas, ulong features, uint avail, uint used)
     {
-        _descriptors = descriptors;
-        _driverEvent = driverEvent;
-        _deviceEvent = deviceEvent;
+        _descriptors = areas.Descriptor;
+        _driverEvent = areas.Driver;
+        _deviceEvent = areas.Device;
         _size = config.Size;
         _eventIdx = (features & VirtioFeatures.EventIdx) != 0;
         _indirect = (features & VirtioFeatures.IndirectDesc) != 0;
@@ -46,18 +46,13 @@ internal unsafe struct PackedRing
     {
         ring = default;
         uint size = config.Size;
-        if (size is 0 or > VirtQueueConfig.SizeLimit)
-            return VirtQueueFault.BadSize;
-        if (config.DescriptorArea.Value % VRING_DESC_ALIGN_SIZE != 0 || config.DriverArea.Value % 4 != 0 || config.DeviceArea.Value % 4 != 0)
-            return VirtQueueFault.MisalignedArea;
-        if (!memory.TryGetPointer(config.DescriptorArea, DescriptorBytes * size, out byte* descriptors) ||
-            !memory.TryGetPointer(config.DriverArea, 4, out byte* driverEvent) ||
-            !memory.TryGetPointer(config.DeviceArea, 4, out byte* deviceEvent))
-            return VirtQueueFault.AreaOutsideMemory;
+        VirtQueueFault fault = RingAreas.Resolve(config, memory, packed: true, out RingAreas areas);
+        if (fault != VirtQueueFault.None)
+            return fault;
         if (!TryToPosition(state.AvailCursor, size, out uint avail) || !TryToPosition(state.UsedCursor, size, out uint used) ||
             Distance(used, avail, size) > size)
             return VirtQueueFault.BadState;
-        ring = new PackedRing(config, descriptors, driverEvent, deviceEvent, features, avail, used);
+        ring = new PackedRing(config, areas, features, avail, used);
         return VirtQueueFault.None;
     }
 

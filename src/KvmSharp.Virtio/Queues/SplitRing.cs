@@ -20,11 +20,11 @@ internal unsafe struct SplitRing
     private ushort _usedCursor;
     private ushort _usedPublished;
 
-    private SplitRing(VirtQueueConfig config, byte* descriptors, byte* avail, byte* used, ulong features, VirtQueueState state)
+    private SplitRing(VirtQueueConfig config, RingAreas areas, ulong features, VirtQueueState state)
     {
-        _descriptors = descriptors;
-        _avail = avail;
-        _used = used;
+        _descriptors = areas.Descriptor;
+        _avail = areas.Driver;
+        _used = areas.Device;
         _size = config.Size;
         _eventIdx = (features & VirtioFeatures.EventIdx) != 0;
         _indirect = (features & VirtioFeatures.IndirectDesc) != 0;
@@ -51,20 +51,12 @@ internal unsafe struct SplitRing
     public static VirtQueueFault Open(VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out SplitRing ring)
     {
         ring = default;
-        uint size = config.Size;
-        if (size is 0 or > VirtQueueConfig.SizeLimit || (size & (size - 1)) != 0)
-            return VirtQueueFault.BadSize;
-        if (config.DescriptorArea.Value % VRING_DESC_ALIGN_SIZE != 0 || config.DriverArea.Value % VRING_AVAIL_ALIGN_SIZE != 0 ||
-            config.DeviceArea.Value % VRING_USED_ALIGN_SIZE != 0)
-            return VirtQueueFault.MisalignedArea;
-        // Both rings end with the event index, whether it is used or not (virtio 1.2 §2.7).
-        if (!memory.TryGetPointer(config.DescriptorArea, DescriptorBytes * size, out byte* descriptors) ||
-            !memory.TryGetPointer(config.DriverArea, 6 + 2 * size, out byte* avail) ||
-            !memory.TryGetPointer(config.DeviceArea, 6 + 8 * size, out byte* used))
-            return VirtQueueFault.AreaOutsideMemory;
-        if ((ushort)(state.AvailCursor - state.UsedCursor) > size)
+        VirtQueueFault fault = RingAreas.Resolve(config, memory, packed: false, out RingAreas areas);
+        if (fault != VirtQueueFault.None)
+            return fault;
+        if ((ushort)(state.AvailCursor - state.UsedCursor) > config.Size)
             return VirtQueueFault.BadState;
-        ring = new SplitRing(config, descriptors, avail, used, features, state);
+        ring = new SplitRing(config, areas, features, state);
         return VirtQueueFault.None;
     }
 

@@ -11,6 +11,13 @@ internal sealed class VirtioMmioLine(IIrqLine line) : IVirtioInterrupt
     private readonly Lock _sync = new();
     private uint _status;
 
+    /// <summary>Never raised.</summary>
+    public event Action? QueueEventFdsChanged
+    {
+        add { }
+        remove { }
+    }
+
     public uint Status => Volatile.Read(ref _status);
 
     public void SignalQueue(int queue) => Raise(VIRTIO_MMIO_INT_VRING);

@@ -30,7 +30,12 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
         _irqFd = irqFd;
         _queues = new ushort[queueCount];
         Array.Fill(_queues, VIRTIO_MSI_NO_VECTOR);
+        if (msix is not null)
+            msix.EnabledChanged += OnQueueEventFdsChanged;
     }
+
+    /// <inheritdoc/>
+    public event Action? QueueEventFdsChanged;
 
     public ushort Config => _config;
 
@@ -42,8 +47,10 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
     /// <inheritdoc cref="SetConfig"/>
     public void SetQueue(int queue, ushort vector)
     {
-        if ((uint)queue < (uint)_queues.Length)
-            Volatile.Write(ref _queues[queue], Existing(vector));
+        if ((uint)queue >= (uint)_queues.Length)
+            return;
+        Volatile.Write(ref _queues[queue], Existing(vector));
+        OnQueueEventFdsChanged();
     }
 
     public void Reset()
@@ -87,6 +94,8 @@ internal sealed class VirtioPciVectors : IVirtioInterrupt
             _function.Intx?.SetLevel(true);
         }
     }
+
+    private void OnQueueEventFdsChanged() => QueueEventFdsChanged?.Invoke();
 
     private ushort Existing(ushort vector) => vector < (_msix?.VectorCount ?? 0) ? vector : VIRTIO_MSI_NO_VECTOR;
 }

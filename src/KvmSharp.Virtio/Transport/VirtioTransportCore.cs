@@ -44,7 +44,7 @@ internal sealed class VirtioTransportCore : IVirtioFaultSink, IDisposable
         _queues = new TransportQueue[Identity.QueueSizes.Count];
         for (int i = 0; i < _queues.Length; i++)
             _queues[i] = new TransportQueue(Identity.QueueSizes[i], Identity.SegmentLimit);
-        OfferedFeatures = VirtioFeatures.Version1 | options.RingFeatures | Identity.DeviceFeatures;
+        OfferedFeatures = VirtioFeatures.Version1 | (options.RingFeatures & Identity.RingFeatures) | Identity.DeviceFeatures;
     }
 
     public Lock AccessLock { get; } = new();

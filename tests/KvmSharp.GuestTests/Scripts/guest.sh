@@ -126,6 +126,25 @@ check_net() {
     errors
 }
 
+# Whoever serves the interface: data both ways, and what the host counts while that goes on.
+check_vhost() {
+    features_of eth0 /sys/class/net/eth0/device
+    interface_up 0
+    say ready=traffic
+    transfer 0 net
+    result flood ping -n -q -f -c 1000 10.9.0.1
+    say "lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
+    streams tcp
+    say ready=count
+    result counted wait_until 30 wget -q -O /dev/null http://10.9.0.1:8000/counted
+    result one_queue ethtool -L eth0 combined 1
+    result one_queue_ping reachable 0
+    result two_queues ethtool -L eth0 combined 2
+    result two_queues_ping reachable 0
+    transfer 0 again
+    errors
+}
+
 # Drivers leave and come back while their devices are busy: counts how often that went well.
 rebind() { # BUS_DRIVER_FOLDER DEVICE
     echo "$2" >"$1/unbind" && echo "$2" >"$1/bind"

@@ -47,6 +47,7 @@ saw() { # TEXT: waits until the monitor printed it
     echo "never printed: $1"
     return 1
 }
+through() { awk '/^[rw]char/ { print $2 }' "/proc/$1/io"; } # PID: bytes read and written by system calls
 ended() { # the monitor's status
     local status=0
     wait "$monitor" || status=$?
@@ -54,6 +55,12 @@ ended() { # the monitor's status
     cat "$d/log"
     return $status
 }
+
+# A first word "net:KEYS" of these checks adds to their interface.
+keys=''
+case $check in net | rebind | reboot | vhost)
+    case $1 in net:*) keys=${1#net:}; shift ;; esac ;;
+esac
 
 status=0
 case $check in
@@ -68,7 +75,21 @@ case $check in
         ;;
     net)
         taps 1 multi_queue
-        "$@" --net guest0,queues=2 || status=$?
+        "$@" --net "guest0,queues=2$keys" || status=$?
+        ;;
+    vhost)
+        # What the program read and wrote itself, and the kernel's threads that serve it, from one moment to another.
+        taps 1 multi_queue
+        start "$@" --net "guest0,queues=2$keys"
+        saw KVMSHARP\ ready=traffic || status=1
+        before=($(through "$monitor"))
+        saw KVMSHARP\ ready=count || status=1
+        after=($(through "$monitor"))
+        say "threads=$(cat /proc/"$monitor"/task/*/comm /proc/[0-9]*/comm | grep -c '^vhost-[0-9]')"
+        say "read_kib=$(((after[0] - before[0]) / 1024))"
+        say "written_kib=$(((after[1] - before[1]) / 1024))"
+        touch "$d/counted"
+        ended || status=$?
         ;;
     features)
         # Words "disk:KEYS" and "net:KEYS" up to "--" are devices.
@@ -88,7 +109,7 @@ case $check in
         image a 32M
         say "head=$(head -c 1M "$d/a.img" | digest)"
         taps 1
-        "$@" --disk "file=$d/a.img" --net guest0 --rng || status=$?
+        "$@" --disk "file=$d/a.img" --net "guest0$keys" --rng || status=$?
         ;;
     flush)
         image a 32M

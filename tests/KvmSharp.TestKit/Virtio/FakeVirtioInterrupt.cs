@@ -20,7 +20,20 @@ public sealed class FakeVirtioInterrupt : IVirtioInterrupt, IVirtioFaultSink
 
     public void SignalConfig() => ConfigSignals++;
 
-    public EventFd? GetQueueEventFd(int queue) => null;
+    /// <summary>Stands for the queue's vector; null: there is none.</summary>
+    public EventFd? QueueEventFd
+    {
+        get;
+        set
+        {
+            field = value;
+            QueueEventFdsChanged?.Invoke();
+        }
+    }
+
+    public event Action? QueueEventFdsChanged;
+
+    public EventFd? GetQueueEventFd(int queue) => QueueEventFd;
 
     public void NeedsReset(string reason)
     {

@@ -21,16 +21,18 @@ internal sealed class NetControl : IEventSink
     private readonly EventLoop _loop;
     private readonly VirtQueueBinding _binding;
     private readonly VirtQueue _queue;
+    private readonly Func<int, bool> _setActivePairs;
     private readonly Action _announceAcknowledged;
     private readonly EventToken _token;
     private bool _stopped;
 
-    public NetControl(NetShared shared, EventLoop loop, VirtQueueBinding binding, VirtQueue queue, Action announceAcknowledged)
+    public NetControl(NetShared shared, EventLoop loop, VirtQueueBinding binding, VirtQueue queue, Func<int, bool> setActivePairs, Action announceAcknowledged)
     {
         _shared = shared;
         _loop = loop;
         _binding = binding;
         _queue = queue;
+        _setActivePairs = setActivePairs;
         _announceAcknowledged = announceAcknowledged;
         _token = loop.Register(binding.Kick, Abi.LibcConstants.EPOLLIN, this, KickCookie);
     }
@@ -181,7 +183,7 @@ internal sealed class NetControl : IEventSink
     private bool SetPairs(ReadOnlySpan<IoVec> command)
     {
         int pairs = ReadUInt16(command);
-        return pairs >= 1 && pairs <= _shared.Backend.QueuePairs && _shared.Backend.SetActiveQueuePairs(pairs);
+        return pairs >= 1 && pairs <= _shared.Backend.QueuePairs && _setActivePairs(pairs);
     }
 
     private bool SetOffloads(ReadOnlySpan<IoVec> command)

@@ -9,7 +9,7 @@ namespace KvmSharp.Virtio.Devices.Net;
 /// A receive and a transmit queue on one queue of the host, both on one loop. Queues start and stop on the control thread, which
 /// waits for the loop to do it.
 /// </summary>
-internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEventSink, IPollSink
+internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : INetPair, IEventSink, IPollSink
 {
     private const uint HostCookie = 0, ReceiveCookie = 1, TransmitCookie = 2, StopReceiveCookie = 3, StopTransmitCookie = 4;
 
@@ -25,7 +25,11 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
     private EventToken _transmitToken;
     private VirtQueueState _stopped;
 
-    /// <summary>Control thread. Throws <see cref="Core.LinuxException"/>.</summary>
+    /// <summary>Nothing: what it does with packets depends on each queue.</summary>
+    public void Activate(VirtioContext context)
+    {
+    }
+
     public void StartReceive(VirtQueueBinding binding)
     {
         if (_receiver is not null || !binding.TryOpen(out VirtQueue? queue))
@@ -34,7 +38,6 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
         _receiveToken = loop.Register(binding.Kick, KickEvents, this, ReceiveCookie);
     }
 
-    /// <inheritdoc cref="StartReceive"/>
     public void StartTransmit(VirtQueueBinding binding)
     {
         if (_transmitter is not null || !binding.TryOpen(out VirtQueue? queue))
@@ -63,6 +66,9 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : IEv
         CloseHost();
         return _stopped;
     }
+
+    /// <summary>Nothing: a queue of the host that is not attached has no packets and takes none.</summary>
+    public bool SetActive(bool active) => true;
 
     public void OnReady(uint cookie, uint epollEvents)
     {

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Backends.Net;
+using KvmSharp.Backends.Vhost;
 using KvmSharp.Core.Events;
 using KvmSharp.Virtio.Queues;
 using Microsoft.Extensions.Logging;
@@ -11,7 +12,7 @@ namespace KvmSharp.Virtio.Devices.Net;
 
 /// <summary>
 /// A network interface (virtio 1.2 §5.1): multiqueue, mergeable buffers, checksum and segmentation offloads, filters. Queue pair i
-/// lives on loop i modulo their number. Owns its back end, not the loops, which must run while queues do.
+/// lives on loop i modulo their number, or is served by vhost back end i. Owns its back end, not the loops, which must run while queues do, nor the vhost ones.
 /// </summary>
 public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
 {
@@ -22,7 +23,7 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
     private readonly VirtioNetOptions _options;
     private readonly NetShared _shared;
     private readonly EventLoop _controlLoop;
-    private readonly NetPair[] _pairs;
+    private readonly INetPair[] _pairs;
     private readonly EventTimer? _linkTimer;
 
     // volatile state
@@ -32,7 +33,8 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
     private int _announcing;
     private bool _lossReported;
 
-    public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops)
+    /// <param name="vhost">One for each queue pair; null: packets pass through this program.</param>
+    public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops, IReadOnlyList<IVhostBackend>? vhost = null)
     {
         ArgumentOutOfRangeException.ThrowIfZero(loops.Count, nameof(loops));
         bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= VirtioNetOptions.MinQueueSize and <= VirtioNetOptions.MaxQueueSize;
@@ -41,16 +43,23 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         _options = options;
         _shared = new NetShared(backend, options.Mac);
         _controlLoop = loops[0];
-        _pairs = new NetPair[backend.QueuePairs];
+        ArgumentOutOfRangeException.ThrowIfNotEqual(vhost?.Count ?? backend.QueuePairs, backend.QueuePairs, nameof(vhost));
+        _pairs = new INetPair[backend.QueuePairs];
         for (int i = 0; i < _pairs.Length; i++)
-            _pairs[i] = new NetPair(_shared, loops[i % loops.Count], i);
-        ulong features = NetFeatures.Offered(backend, options.WithheldFeatures);
+        {
+            EventLoop loop = loops[i % loops.Count];
+            _pairs[i] = vhost is null ? new NetPair(_shared, loop, i) : new VhostNetPair(_shared, vhost[i], loop);
+        }
+
+        ulong unserved = vhost is null ? 0 : VhostNetPair.Unserved(vhost);
+        ulong features = NetFeatures.Offered(backend, options.WithheldFeatures | unserved);
         bool hasControl = (features & 1UL << VIRTIO_NET_F_CTRL_VQ) != 0;
         Identity = new VirtioIdentity
         {
             Name = options.Name,
             DeviceId = VirtioIds.VIRTIO_ID_NET,
             DeviceFeatures = features,
+            RingFeatures = ~unserved,
             ConfigLength = (uint)Unsafe.SizeOf<virtio_net_config>(),
             QueueSizes = [.. Enumerable.Repeat(options.QueueSize, 2 * _pairs.Length).Concat(hasControl ? [ControlQueueSize] : [])],
             PciBaseClass = PciNetwork,
@@ -86,8 +95,10 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         Volatile.Write(ref _context, context);
         _shared.Reset(filterVlans: context.Has(1UL << VIRTIO_NET_F_CTRL_VLAN));
         _shared.Backend.SetOffloads(NetOffloadBits.ToHost(context.Features & NetOffloadBits.Guest));
+        foreach (INetPair pair in _pairs)
+            pair.Activate(context);
         // Until the driver asks for more (§5.1.6.5.5).
-        _shared.Backend.SetActiveQueuePairs(1);
+        SetActivePairs(1);
         _linkUp = _shared.Backend.LinkUp;
         _linkTimer?.Arm(_options.LinkCheckNs, _options.LinkCheckNs);
     }
@@ -97,7 +108,7 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         if (index == ControlIndex)
         {
             if (_control is null && binding.TryOpen(out VirtQueue? queue))
-                _control = new NetControl(_shared, _controlLoop, binding, queue, () => Volatile.Write(ref _announcing, 0));
+                _control = new NetControl(_shared, _controlLoop, binding, queue, SetActivePairs, () => Volatile.Write(ref _announcing, 0));
         }
         else if (index / 2 >= _pairs.Length)
         {
@@ -167,6 +178,18 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
             return;
         _linkUp = up;
         Volatile.Read(ref _context)?.Interrupt.SignalConfig();
+    }
+
+    /// <summary>The first pairs take part in the host's steering, and only they. False if the host refused. Any thread, one at a time.</summary>
+    private bool SetActivePairs(int count)
+    {
+        bool all = true;
+        for (int i = count; i < _pairs.Length; i++)
+            all &= _pairs[i].SetActive(false);
+        all &= _shared.Backend.SetActiveQueuePairs(count);
+        for (int i = 0; i < count; i++)
+            all &= _pairs[i].SetActive(true);
+        return all;
     }
 
     /// <summary>Behind all pairs if the driver knows of them, else behind the first (§5.1.2).</summary>
