@@ -6,7 +6,7 @@
 set -u
 say() { echo "KVMSHARP host.$*"; }
 digest() { sha256sum | cut -d' ' -f1; }
-if [ "${1:-}" != --inside ]; then exec unshare --net -- "$BASH" "$0" --inside "$@"; fi
+if [ "${1:-}" != --inside ]; then exec unshare --net --mount -- "$BASH" "$0" --inside "$@"; fi
 check=$2
 shift 2
 d=$(mktemp -d /tmp/virtio.XXXXXX)
@@ -14,6 +14,7 @@ monitor=''
 finish() {
     [ -z "$monitor" ] || kill -9 "$monitor" 2>/dev/null
     kill $(jobs -p) 2>/dev/null
+    umount "$d/dev" 2>/dev/null
     rm -rf "$d"
 }
 trap finish EXIT
@@ -32,6 +33,15 @@ taps() { # COUNT [tuntap flags]
     # Gives back the digest of all it got.
     socat -t 60 TCP-LISTEN:8001,reuseaddr,fork SYSTEM:sha256sum &
     iperf3 -s >/dev/null 2>&1 &
+}
+vhost_device() { # absent|forbidden: in a /dev of our own
+    mkdir "$d/dev"
+    mount -t tmpfs none "$d/dev"
+    cp -a /dev/kvm /dev/net /dev/null /dev/zero /dev/random /dev/urandom /dev/vhost-net "$d/dev"
+    mount --bind "$d/dev" /dev
+    if [ "$1" = absent ]; then rm /dev/vhost-net; else chmod 0 /dev/vhost-net; fi
+    # Without these even root is bound by permission bits.
+    unprivileged=(setpriv --bounding-set -dac_override,-dac_read_search)
 }
 start() { # in the background, its output kept and shown at the end
     "$@" >"$d/log" 2>&1 </dev/null &
@@ -56,10 +66,11 @@ ended() { # the monitor's status
     return $status
 }
 
-# A first word "net:KEYS" of these checks adds to their interface.
+# Words of these checks: "net:KEYS" adds to their interface, then "dev:absent" or "dev:forbidden" takes /dev/vhost-net from the monitor.
 keys=''
 case $check in net | rebind | reboot | vhost)
-    case $1 in net:*) keys=${1#net:}; shift ;; esac ;;
+    case $1 in net:*) keys=${1#net:}; shift ;; esac
+    case $1 in dev:*) vhost_device "${1#dev:}"; shift ;; esac ;;
 esac
 
 status=0
@@ -80,7 +91,7 @@ case $check in
     vhost)
         # What the program read and wrote itself, and the kernel's threads that serve it, from one moment to another.
         taps 1 multi_queue
-        start "$@" --net "guest0,queues=2$keys"
+        start ${unprivileged[@]+"${unprivileged[@]}"} "$@" --net "guest0,queues=2$keys"
         saw KVMSHARP\ ready=traffic || status=1
         before=($(through "$monitor"))
         saw KVMSHARP\ ready=count || status=1

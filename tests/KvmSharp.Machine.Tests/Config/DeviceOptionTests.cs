@@ -100,6 +100,19 @@ public sealed class DeviceOptionTests
     public void Resolve_Rng_HasItsLimit() =>
         Assert.Equal(new RngConfig { MaxBytes = 2048, Period = TimeSpan.FromMilliseconds(100) }, Single("rng", "max-bytes=2K,period=100ms"));
 
+    [Theory]
+    [InlineData("t", false, false)]
+    [InlineData("t,vhost=on", true, false)]
+    [InlineData("t,vhost=on,vhostforce=on", true, true)]
+    [InlineData("t,vhostforce=on", true, true)]
+    [InlineData("t,vhost=off,vhostforce=off", false, false)]
+    public void Resolve_NetVhost_IsAskedFor(string text, bool vhost, bool force)
+    {
+        NetConfig net = Assert.IsType<NetConfig>(Single("net", text));
+
+        Assert.Equal((vhost, force), (net.Vhost, net.VhostForce));
+    }
+
     [Fact]
     public void Resolve_Net_HasEveryKey()
     {
@@ -185,6 +198,8 @@ public sealed class DeviceOptionTests
     [InlineData("net", "fd=5,tap=t", "--net: tap cannot be given together with fd")]
     [InlineData("net", "fd=5,mtu=1500", "--net: mtu cannot be given together with fd")]
     [InlineData("net", "fd=5:6,queues=3", "--net: 2 descriptors are not 3 queues")]
+    [InlineData("net", "t,vhost=off,vhostforce=on", "--net: vhostforce=on contradicts vhost=off")]
+    [InlineData("net", "t,vhost=maybe", "--net: vhost 'maybe' is not on or off")]
     [InlineData("net", "t,queues=2,ctrl_vq=off", "--net: several queues need the control queue")]
     [InlineData("rng", "period=0", "--rng: period must be at least 1ms")]
     [InlineData("net", "t,mac=1:2", "--net: mac '1:2' is not an address, as 52:54:00:12:34:56")]
