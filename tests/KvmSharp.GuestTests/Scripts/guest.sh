@@ -154,9 +154,11 @@ reload_free() { # as soon as nobody has the disk open any more
     kill $(jobs -p) 2>/dev/null
     wait_until 10 rmmod "$1" 2>/dev/null && insmod "/modules/$1.ko"
 }
+writes_to() { [ "$(readlink "/proc/$1/fd/1")" = "$2" ]; } # PID FILE
 disk_cycle() { # COMMAND...: with reads and writes in flight; what was written before is there after
     dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null &
     dd if=/dev/zero of=/dev/vda bs=64k seek=64 oflag=direct 2>/dev/null &
+    wait_until 2 writes_to $! /dev/vda # once the disk is away it would make a file of that name
     usleep 20000
     "$@" && wait_until 10 test -b /dev/vda && [ "$(head -c 1m /dev/vda | digest)" = "$before" ] && good=$((good + 1))
     kill $(jobs -p) 2>/dev/null
