@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Core.Events;
+using KvmSharp.Core.Memory;
 using KvmSharp.Virtio.Queues;
 using static KvmSharp.Abi.Virtio.VirtioConsole;
 

@@ -1,8 +1,6 @@
-using KvmSharp.Core.Memory;
+namespace KvmSharp.Core.Memory;
 
-namespace KvmSharp.Virtio.Queues;
-
-/// <summary>Copies between flat buffers and the segments of a chain, wherever the driver has cut it (any layout).</summary>
+/// <summary>Copies between flat buffers and the segments, wherever whoever made them has cut.</summary>
 public static unsafe class IoVecCopy
 {
     /// <summary>Copies out of the segments, from <paramref name="offset"/> bytes into them.</summary>
