@@ -15,6 +15,10 @@ public static class VirtioNet
     // In virtio 1.2 and in headers newer than Linux 6.1.
     public const int VIRTIO_NET_F_GUEST_USO4 = 54, VIRTIO_NET_F_GUEST_USO6 = 55, VIRTIO_NET_F_HOST_USO = 56;
 
+    public const byte VIRTIO_NET_HDR_F_NEEDS_CSUM = 1, VIRTIO_NET_HDR_F_DATA_VALID = 2;
+
+    public const byte VIRTIO_NET_HDR_GSO_NONE = 0, VIRTIO_NET_HDR_GSO_TCPV4 = 1, VIRTIO_NET_HDR_GSO_TCPV6 = 4, VIRTIO_NET_HDR_GSO_ECN = 0x80;
+
     public const ushort VIRTIO_NET_S_LINK_UP = 1, VIRTIO_NET_S_ANNOUNCE = 2;
 
     public const byte VIRTIO_NET_OK = 0, VIRTIO_NET_ERR = 1;
@@ -46,4 +50,17 @@ public unsafe struct virtio_net_config
     public byte rss_max_key_size;
     public ushort rss_max_indirection_table_length;
     public uint supported_hash_types;
+}
+
+/// <summary><c>struct virtio_net_hdr_v1</c>, linux/virtio_net.h: in front of every packet; integers are little-endian.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct virtio_net_hdr_v1
+{
+    public byte flags;
+    public byte gso_type;
+    public ushort hdr_len;
+    public ushort gso_size;
+    public ushort csum_start;
+    public ushort csum_offset;
+    public ushort num_buffers;
 }
