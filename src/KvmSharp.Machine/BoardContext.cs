@@ -73,6 +73,19 @@ internal sealed class BoardContext(Stack<IDisposable> owned)
         return part;
     }
 
+    /// <summary>Puts a function on a PCI machine's bus. Throws <see cref="ConfigException"/> if that is full.</summary>
+    public void AttachToPci(IPciFunction function)
+    {
+        try
+        {
+            Pci!.Attach(function);
+        }
+        catch (InvalidOperationException)
+        {
+            throw new ConfigException($"there is no room on the PCI bus for {function.Name}", "a machine has at most 31 PCI devices");
+        }
+    }
+
     /// <summary>Claims ports the user chose. Throws <see cref="ConfigException"/> when they are taken or leave the port space.</summary>
     public void Claim(ushort port, int count, IPioDevice device, string name)
     {

@@ -4,7 +4,7 @@ using KvmSharp.Virtio.Devices.Net;
 
 namespace KvmSharp.Machine.Config;
 
-/// <summary>A network interface, virtio-net on a tap.</summary>
+/// <summary>A network interface on a tap: virtio-net, or an e1000, which has of the virtio settings only those of the threads.</summary>
 public sealed record NetConfig : VirtioConfig
 {
     private const int MaxQueues = 64;
@@ -12,7 +12,9 @@ public sealed record NetConfig : VirtioConfig
     /// <summary>The kernel default of fs.nr_open.</summary>
     private const int MaxDescriptor = (1 << 20) - 1;
 
-    private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio");
+    private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio", "e1000"); // in the order of NetModel
+
+    public NetModel Model { get; init; }
 
     /// <summary>The tap's name; null: the next free kvmsharpN.</summary>
     public string? Tap { get; init; }
@@ -44,7 +46,7 @@ public sealed record NetConfig : VirtioConfig
     internal static MachineOption Option { get; } = new()
     {
         Name = "net", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList,
-        ValueName = "tap=NAME|fd=N[:N...][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,vhost=on[,vhostforce=on]][,FEATURE=off]" + VirtioSettings.ValueName,
+        ValueName = "tap=NAME|fd=N[:N...][,model=virtio|e1000][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,vhost=on[,vhostforce=on]][,FEATURE=off]" + VirtioSettings.ValueName,
         Keys =
         [
             new("tap", OptionKeyKind.Text), s_model, new("bridge", OptionKeyKind.Text), new("mac", OptionKeyKind.Text),
@@ -57,13 +59,17 @@ public sealed record NetConfig : VirtioConfig
 
     private static NetConfig Read(OptionValues v)
     {
-        _ = v.Choice(s_model);
+        var model = (NetModel)(v.Choice(s_model) ?? 0);
+        if (model == NetModel.E1000)
+            RefuseVirtioKeys(v);
         IReadOnlyList<int>? descriptors = ReadDescriptors(v);
         int queues = v.Integer("queues") ?? descriptors?.Count ?? 1;
         if (queues is < 1 or > MaxQueues)
             throw new ConfigException($"{v.Where}: queues must be between 1 and {MaxQueues}");
         if (descriptors is not null && descriptors.Count != queues)
             throw new ConfigException($"{v.Where}: {descriptors.Count} descriptors are not {queues} queues", "give one descriptor per queue, and leave queues out");
+        if (model == NetModel.E1000 && queues > 1)
+            throw new ConfigException($"{v.Where}: an e1000 has one queue, not {queues}", "give one descriptor");
         ulong withheld = NetFeatureKeys.ReadWithheld(v);
         if (queues > 1 && (withheld & NetFeatureKeys.ControlQueue) != 0)
             throw new ConfigException($"{v.Where}: several queues need the control queue", "use queues=1, or leave ctrl_vq=off out");
@@ -76,6 +82,7 @@ public sealed record NetConfig : VirtioConfig
             throw new ConfigException($"{v.Where}: vhostforce=on contradicts vhost=off", "leave one of them out");
         return new NetConfig
         {
+            Model = model,
             Tap = v.Text("tap") is { Length: > 0 } tap ? tap : null,
             Mac = ReadMac(v),
             Queues = queues,
@@ -88,6 +95,16 @@ public sealed record NetConfig : VirtioConfig
             Virtio = VirtioSettings.Read(v, VirtioNetOptions.MinQueueSize, VirtioNetOptions.MaxQueueSize),
             Id = v.Text("id"),
         };
+    }
+
+    private static void RefuseVirtioKeys(OptionValues v)
+    {
+        const string Model = "model=e1000";
+        foreach (string key in (ReadOnlySpan<string>)["queues", "vhost", "vhostforce"])
+            VirtioSettings.Refuse(v, key, Model);
+        foreach ((OptionKey key, _) in NetFeatureKeys.All)
+            VirtioSettings.Refuse(v, key.Name, Model);
+        VirtioSettings.RefuseQueueKeys(v, Model);
     }
 
     private static IReadOnlyList<int>? ReadDescriptors(OptionValues v)
@@ -118,16 +135,24 @@ public sealed record NetConfig : VirtioConfig
     {
         if (Tap is { } tap)
             writer.WriteString("tap", tap);
-        writer.WriteString("model", s_model.Choices[0]);
+        writer.WriteString("model", s_model.Choices[(int)Model]);
         if (Bridge is { } bridge)
             writer.WriteString("bridge", bridge);
         if (Mac is { } mac)
             writer.WriteString("mac", mac.ToString());
-        writer.WriteNumber("queues", Queues);
         if (Mtu is { } mtu)
             writer.WriteNumber("mtu", mtu);
         if (Descriptors is { } descriptors)
             VirtioSettings.WriteList(writer, "fd", descriptors);
+        if (Model == NetModel.Virtio)
+            WriteVirtio(writer);
+        else
+            WriteThreads(writer);
+    }
+
+    private void WriteVirtio(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("queues", Queues);
         writer.WriteBoolean("vhost", Vhost);
         writer.WriteBoolean("vhostforce", VhostForce);
         NetFeatureKeys.Write(writer, WithheldFeatures);

@@ -12,7 +12,14 @@ public abstract record VirtioConfig : DeviceConfig
 
     private protected void WriteCommon(Utf8JsonWriter writer)
     {
-        Virtio.Write(writer);
+        Virtio.WriteQueues(writer);
+        WriteThreads(writer);
+    }
+
+    /// <summary>What is left of it where the device is of another model.</summary>
+    private protected void WriteThreads(Utf8JsonWriter writer)
+    {
+        Virtio.WriteThreads(writer);
         if (Id is { } id)
             writer.WriteString("id", id);
     }

@@ -49,13 +49,18 @@ public sealed record VirtioSettings
     /// <summary>The keys in the help text.</summary>
     internal const string ValueName = "[,iothread=NAME[:NAME...]][,VIRTIO-KEYS]";
 
-    /// <summary>The option's keys that all virtio devices have.</summary>
-    internal static IReadOnlyList<OptionKey> Keys { get; } =
+    /// <summary>What only virtio has: rings and their transport.</summary>
+    private static readonly OptionKey[] s_queueKeys =
     [
         new("packed", OptionKeyKind.Boolean), new("event_idx", OptionKeyKind.Boolean), new("indirect_desc", OptionKeyKind.Boolean),
         new("in_order", OptionKeyKind.Boolean), new("ioeventfd", OptionKeyKind.Boolean), new("irqfd", OptionKeyKind.Boolean),
-        new("vectors", OptionKeyKind.Integer), new("queue-size", OptionKeyKind.Integer), new("iothread", OptionKeyKind.List),
-        new("cpus", OptionKeyKind.List), new("poll-max-ns", OptionKeyKind.Integer),
+        new("vectors", OptionKeyKind.Integer), new("queue-size", OptionKeyKind.Integer),
+    ];
+
+    /// <summary>The option's keys that all virtio devices have.</summary>
+    internal static IReadOnlyList<OptionKey> Keys { get; } =
+    [
+        .. s_queueKeys, new("iothread", OptionKeyKind.List), new("cpus", OptionKeyKind.List), new("poll-max-ns", OptionKeyKind.Integer),
     ];
 
     /// <summary>Queue sizes are powers of two between the bounds.</summary>
@@ -92,7 +97,22 @@ public sealed record VirtioSettings
         ? poll
         : throw new ConfigException($"{v.Where}: poll-max-ns must be between 0 and {MaxPollNs}");
 
-    internal void Write(Utf8JsonWriter writer)
+    /// <summary>Throws if the user gave one of the keys that are about rings or their transport.</summary>
+    /// <param name="model">What has none, as <c>model=ide</c>.</param>
+    internal static void RefuseQueueKeys(OptionValues v, string model)
+    {
+        foreach (OptionKey key in s_queueKeys)
+            Refuse(v, key.Name, model);
+    }
+
+    /// <summary>Throws if the user gave this key.</summary>
+    internal static void Refuse(OptionValues v, string key, string model)
+    {
+        if (v.Text(key) is not null)
+            throw new ConfigException($"{v.Where}: {key} is for virtio, not for {model}", $"leave {key} out, or leave {model} out");
+    }
+
+    internal void WriteQueues(Utf8JsonWriter writer)
     {
         writer.WriteBoolean("packed", Packed);
         writer.WriteBoolean("event_idx", EventIdx);
@@ -104,6 +124,10 @@ public sealed record VirtioSettings
             writer.WriteNumber("vectors", vectors);
         if (QueueSize is { } size)
             writer.WriteNumber("queue-size", size);
+    }
+
+    internal void WriteThreads(Utf8JsonWriter writer)
+    {
         WriteList(writer, "iothread", IoThreads);
         WriteList(writer, "cpus", Cpus);
         if (PollMaxNs is { } poll)

@@ -7,19 +7,18 @@ using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Machine.Modules;
 
-/// <summary>Network interfaces.</summary>
+/// <summary>Network interfaces of virtio.</summary>
 internal static class NetModule
 {
     public static void Attach(BoardContext board, NetConfig config)
     {
-        int index = board.Config.IndexOf(config);
-        string name = config.Id ?? $"net{index}";
+        string name = NameOf(board, config);
         ILogger logger = board.Loggers.CreateLogger(name);
         NetEnd end = board.HostEnds.Get(config, () => Open(board, config, logger));
         var options = new VirtioNetOptions
         {
             Name = name,
-            Mac = config.Mac ?? MacAddress.Derive(board.Config.Name, index),
+            Mac = MacOf(board, config),
             WithheldFeatures = config.WithheldFeatures,
             Logger = logger,
         };
@@ -31,12 +30,11 @@ internal static class NetModule
         board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(end.Backend), loops, vhost ? end.Vhost : null));
     }
 
-    private static NetEnd Open(BoardContext board, NetConfig config, ILogger logger) => NetEnd.Create(
-        board.HostEnds.OpenTap(Options(config)),
-        config.Vhost,
-        config.VhostForce ? null : reason => logger.LogWarning("no vhost, packets take the way through this program: {Reason}", reason));
+    public static string NameOf(BoardContext board, NetConfig config) => config.Id ?? $"net{board.Config.IndexOf(config)}";
 
-    private static TapOptions Options(NetConfig config) => new()
+    public static MacAddress MacOf(BoardContext board, NetConfig config) => config.Mac ?? MacAddress.Derive(board.Config.Name, board.Config.IndexOf(config));
+
+    public static TapOptions TapOf(NetConfig config) => new()
     {
         Name = config.Tap,
         QueuePairs = config.Queues,
@@ -44,6 +42,11 @@ internal static class NetModule
         Mtu = config.Mtu,
         Descriptors = config.Descriptors is { } numbers ? Inherit(numbers) : null,
     };
+
+    private static NetEnd Open(BoardContext board, NetConfig config, ILogger logger) => NetEnd.Create(
+        board.HostEnds.OpenTap(TapOf(config)),
+        config.Vhost,
+        config.VhostForce ? null : reason => logger.LogWarning("no vhost, packets take the way through this program: {Reason}", reason));
 
     private static List<FileDescriptor> Inherit(IReadOnlyList<int> numbers)
     {

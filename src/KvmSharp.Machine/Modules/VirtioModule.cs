@@ -37,14 +37,7 @@ internal sealed class VirtioModule(BoardContext board)
     {
         VirtioPciTransport transport = board.Own(new VirtioPciTransport(device, board.Memory, board.Interrupts, board.Doorbells, options));
         _transports.Add(transport);
-        try
-        {
-            board.Pci!.Attach(transport.Function);
-        }
-        catch (InvalidOperationException)
-        {
-            throw new ConfigException($"there is no room on the PCI bus for {device.Identity.Name}", "a machine has at most 31 PCI devices");
-        }
+        board.AttachToPci(transport.Function);
     }
 
     private void AttachToMmio(IVirtioDevice device, VirtioTransportOptions options)

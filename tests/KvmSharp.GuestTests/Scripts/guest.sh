@@ -145,6 +145,46 @@ check_vhost() {
     errors
 }
 
+# The stock driver of the 82540EM: offloads, tags, long frames, its own self-test, reloads, and a link that goes and comes.
+large_ping() { ping -n -q -f -M do -s 8000 -c 300 -W 2 "$1"; }
+self_test() { ethtool -t eth0 offline && wait_until 20 carrier 0 1; }
+check_e1000() {
+    local cycle good=0
+    interface_up 0
+    say "driver=$(ethtool -i eth0 | sed -n 's/^driver: //p')"
+    say "speed=$(cat /sys/class/net/eth0/speed)"
+    say "offloads=$(offload tx-checksumming),$(offload tcp-segmentation-offload)"
+    result flood ping -n -q -f -c 3000 10.9.0.1
+    say "lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
+    streams with
+    transfer 0 with
+    ip link set eth0 mtu 9000
+    wait_until 20 carrier 0 1
+    result large_flood large_ping 10.9.0.1
+    transfer 0 large
+    ip link set eth0 mtu 1500
+    wait_until 20 carrier 0 1
+    ip link add link eth0 name tagged type vlan id 5 && ip address add 10.9.5.2/24 dev tagged && ip link set tagged up
+    transfer 5 tagged
+    ip link del tagged
+    ethtool -K eth0 tx off tso off gso off gro off sg off >/dev/null 2>&1
+    say "offloads_after=$(offload tx-checksumming),$(offload tcp-segmentation-offload)"
+    streams without
+    transfer 0 without
+    result self_test self_test
+    for ((cycle = 0; cycle < 10; cycle++)); do net_cycle reload e1000; done
+    say "reloads=$good"
+    ip link set eth0 promisc on
+    result promiscuous reachable 0
+    say ready=down
+    result link_lost wait_until 30 carrier 0 0
+    say ready=up
+    result link_back wait_until 30 carrier 0 1
+    transfer 0 after
+    say "irqs=$(awk '/eth0/ { print $2 }' /proc/interrupts)"
+    errors 'e1000.*(hang|error|fail|reset adapter|invalid)|hw csum failure|'
+}
+
 # Drivers leave and come back while their devices are busy: counts how often that went well.
 rebind() { # BUS_DRIVER_FOLDER DEVICE
     echo "$2" >"$1/unbind" && echo "$2" >"$1/bind"

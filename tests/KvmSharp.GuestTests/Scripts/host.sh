@@ -102,6 +102,15 @@ case $check in
         touch "$d/counted"
         ended || status=$?
         ;;
+    e1000)
+        taps 1
+        ip link set guest0 mtu 9000
+        ip link add link guest0 name tagged type vlan id 5 && ip address add 10.9.5.1/24 dev tagged && ip link set tagged up
+        start "$@" --net guest0,model=e1000
+        saw ready=down && ip link set guest0 down
+        saw ready=up && ip link set guest0 up
+        ended || status=$?
+        ;;
     features)
         # Words "disk:KEYS" and "net:KEYS" up to "--" are devices.
         disks=0 nets=0 devices=()
