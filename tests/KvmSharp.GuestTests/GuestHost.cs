@@ -77,10 +77,13 @@ public sealed class GuestHost : IDisposable
     /// </summary>
     /// <param name="check">The check's name in both scripts; host.sh may want words of its own after it.</param>
     /// <param name="more">More arguments of the monitor.</param>
-    public string[] CheckArguments(string kernel, string[] check, params string[] more)
+    public string[] CheckArguments(string kernel, string[] check, params string[] more) => ModuleCheckArguments(kernel, [], check, "", more);
+
+    /// <summary>The same with more of the kernel's modules, and with words on the kernel command line.</summary>
+    public string[] ModuleCheckArguments(string kernel, string[] modules, string[] check, string append, params string[] more)
     {
-        string[] run = Arguments(kernel, "bzImage", $"kvmsharp.test=script check={check[0]}", ["--memory", "256M", "--no-reboot", .. more]);
-        run[Array.IndexOf(run, "--initrd") + 1] = ToolsInitramfs(kernel);
+        string[] run = Arguments(kernel, "bzImage", $"kvmsharp.test=script check={check[0]} {append}".TrimEnd(), ["--memory", "256M", "--no-reboot", .. more]);
+        run[Array.IndexOf(run, "--initrd") + 1] = ToolsInitramfs(kernel, modules);
         return ["bash", RepositoryPaths.TestScript("host.sh"), .. check, .. run];
     }
 
@@ -134,12 +137,13 @@ public sealed class GuestHost : IDisposable
         return RunningProcess.Start(RepositoryPaths.Script("lab.sh"), [.. Where(), "--timeout", Seconds(limit + TimeSpan.FromSeconds(60)), "--pipe", "--", .. command]);
     }
 
-    private string ToolsInitramfs(string kernel)
+    private string ToolsInitramfs(string kernel, string[] modules)
     {
-        if (!_toolsInitramfs.TryGetValue(kernel, out string? path))
+        string what = string.Join(' ', [kernel, .. modules]);
+        if (!_toolsInitramfs.TryGetValue(what, out string? path))
         {
             string[] name = kernel.Split('-');
-            path = _toolsInitramfs[kernel] = Prepare("guest.sh", "initramfs", "--tools", "--script", RepositoryPaths.TestScript("guest.sh"), name[0], name[1]);
+            path = _toolsInitramfs[what] = Prepare("guest.sh", ["initramfs", "--tools", "--script", RepositoryPaths.TestScript("guest.sh"), name[0], name[1], .. modules]);
         }
 
         return path;
