@@ -181,7 +181,6 @@ check_e1000() {
     say ready=up
     result link_back wait_until 30 carrier 0 1
     transfer 0 after
-    say "irqs=$(awk '/eth0/ { print $2 }' /proc/interrupts)"
     errors 'e1000.*(hang|error|fail|reset adapter|invalid)|hw csum failure|'
 }
 

@@ -121,6 +121,15 @@ public sealed class DeviceOptionTests
         Assert.Equal(("tap0", "br0", "52:54:00:12:34:56", 2, 1400), (net.Tap, net.Bridge, net.Mac?.ToString(), net.Queues, net.Mtu));
     }
 
+    [Fact]
+    public void Resolve_E1000_HasTheKeysOfTapAndThread()
+    {
+        NetConfig net = Assert.IsType<NetConfig>(Single("net", "tap0,model=e1000,bridge=br0,mac=52:54:00:12:34:56,mtu=9000,iothread=fast,id=lan"));
+
+        Assert.Equal((NetModel.E1000, "tap0", "br0", 9000, "lan"), (net.Model, net.Tap, net.Bridge, net.Mtu, net.Id));
+        Assert.Equal(["fast"], net.Virtio.IoThreads);
+    }
+
     [Theory]
     [InlineData("", "stdio")]
     [InlineData("virtio", "stdio")]
@@ -202,6 +211,11 @@ public sealed class DeviceOptionTests
     [InlineData("net", "t,vhost=maybe", "--net: vhost 'maybe' is not on or off")]
     [InlineData("net", "t,queues=2,ctrl_vq=off", "--net: several queues need the control queue")]
     [InlineData("rng", "period=0", "--rng: period must be at least 1ms")]
+    [InlineData("net", "t,model=e1001", "--net: model 'e1001' is not one of virtio, e1000")]
+    [InlineData("net", "t,model=e1000,queues=2", "--net: queues is for virtio, not for model=e1000")]
+    [InlineData("net", "t,model=e1000,mrg_rxbuf=off", "--net: mrg_rxbuf is for virtio, not for model=e1000")]
+    [InlineData("net", "t,model=e1000,packed=on", "--net: packed is for virtio, not for model=e1000")]
+    [InlineData("net", "fd=5:6,model=e1000", "--net: an e1000 has one queue, not 2")]
     [InlineData("net", "t,mac=1:2", "--net: mac '1:2' is not an address, as 52:54:00:12:34:56")]
     [InlineData("net", "t,mac=01:00:00:00:00:00", "--net: mac 01:00:00:00:00:00 is a multicast address")]
     [InlineData("net", "t,mtu=10", "--net: mtu must be between 68 and 65521")]
