@@ -40,28 +40,31 @@ public sealed class ReportTests : IDisposable
     public void Json_FileMissing_IsRefusedInOneLine() => Assert.Throws<ConfigException>(() => ReportJson.ReadFile(Path.Combine(_folder.FullName, "nothing")));
 
     [Fact]
-    public void Judge_RoundsOverlap_IsNoise() => Assert.Equal(Change.Noise, Comparison.Judge(Metric(100, 120), Metric(119, 140)));
+    public void Judge_RoundsOverlap_IsNoise() => Assert.Equal(Change.Noise, Comparison.Judge(Metric(100, 110, 120), Metric(119, 130, 140)));
 
     [Fact]
-    public void Judge_RoundsApartUpwards_IsBetter() => Assert.Equal(Change.Better, Comparison.Judge(Metric(100, 110), Metric(111, 120)));
+    public void Judge_RoundsApartUpwards_IsBetter() => Assert.Equal(Change.Better, Comparison.Judge(Metric(100, 105, 110), Metric(111, 115, 120)));
 
     [Fact]
-    public void Judge_RoundsApartDownwards_IsWorse() => Assert.Equal(Change.Worse, Comparison.Judge(Metric(100, 110), Metric(80, 99)));
+    public void Judge_RoundsApartDownwards_IsWorse() => Assert.Equal(Change.Worse, Comparison.Judge(Metric(100, 105, 110), Metric(80, 90, 99)));
 
     [Fact]
     public void Judge_LowerIsBetter_TurnsRound() =>
-        Assert.Equal(Change.Better, Comparison.Judge(Metric(100, 110) with { HigherIsBetter = false }, Metric(80, 99) with { HigherIsBetter = false }));
+        Assert.Equal(Change.Better, Comparison.Judge(Metric(100, 105, 110) with { HigherIsBetter = false }, Metric(80, 90, 99) with { HigherIsBetter = false }));
 
     [Fact]
-    public void Judge_ApartButHardly_IsNoise() => Assert.Equal(Change.Noise, Comparison.Judge(Metric(100, 100), Metric(101, 101)));
+    public void Judge_ApartButHardly_IsNoise() => Assert.Equal(Change.Noise, Comparison.Judge(Metric(100, 100, 100), Metric(101, 101, 101)));
+
+    [Fact]
+    public void Judge_TwoRounds_DoesNotSay() => Assert.Equal(Change.Unknown, Comparison.Judge(Metric(100, 110), Metric(10, 20)));
 
     [Fact]
     public void Comparison_SaysWhatChanged()
     {
-        string text = Comparison.Write(Report(Metric(100, 101)), Report(Metric(50, 51)));
+        string text = Comparison.Write(Report(Metric(100, 101, 102)), Report(Metric(50, 51, 52)));
 
         Assert.Contains("WORSE", text, StringComparison.Ordinal);
-        Assert.Contains("0 better, 1 worse, 0 within the noise", text, StringComparison.Ordinal);
+        Assert.Contains("0 better, 1 worse, 0 of too few rounds, 0 within the noise", text, StringComparison.Ordinal);
     }
 
     [Fact]

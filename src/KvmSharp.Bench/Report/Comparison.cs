@@ -8,11 +8,16 @@ public static class Comparison
     /// <summary>A change that moves the median by less is not worth a word, however quiet the host.</summary>
     public const double Least = 0.02;
 
+    /// <summary>Fewer rounds than this on either side do not show how far they differ by themselves.</summary>
+    public const int LeastRounds = 3;
+
     /// <summary>
     /// Better or worse only when the rounds of the two do not overlap and the medians differ by <see cref="Least"/>; everything else is noise.
     /// </summary>
     public static Change Judge(Metric before, Metric after)
     {
+        if (before.Samples.Count < LeastRounds || after.Samples.Count < LeastRounds)
+            return Change.Unknown;
         bool apart = after.Min > before.Max || after.Max < before.Min;
         if (!apart || Math.Abs(after.Median - before.Median) < Least * Math.Abs(before.Median))
             return Change.Noise;
@@ -22,7 +27,7 @@ public static class Comparison
     public static string Write(BenchReport before, BenchReport after)
     {
         List<string[]> rows = [["what", "side", "metric", "before", "after", "change", "verdict"]];
-        int better = 0, worse = 0;
+        int better = 0, worse = 0, unknown = 0;
         foreach (Series series in after.Series)
         {
             Series? old = before.Series.FirstOrDefault(s => s.Topic == series.Topic && s.Side == series.Side);
@@ -33,6 +38,7 @@ public static class Comparison
                 Change change = Judge(previous, metric);
                 better += change == Change.Better ? 1 : 0;
                 worse += change == Change.Worse ? 1 : 0;
+                unknown += change == Change.Unknown ? 1 : 0;
                 string part = previous.Median == 0 ? "-" : $"{(metric.Median >= previous.Median ? "+" : "")}{Number.Percent((metric.Median - previous.Median) / previous.Median)}";
                 rows.Add([series.Topic, series.Side, metric.Name, Number.Format(previous.Median), Number.Format(metric.Median), part, Word(change)]);
             }
@@ -47,13 +53,14 @@ public static class Comparison
         }
 
         ReportTable.AppendAligned(text, rows);
-        return text.Append($"{better} better, {worse} worse, {rows.Count - 1 - better - worse} within the noise\n").ToString();
+        return text.Append($"{better} better, {worse} worse, {unknown} of too few rounds, {rows.Count - 1 - better - worse - unknown} within the noise\n").ToString();
     }
 
     private static string Word(Change change) => change switch
     {
         Change.Better => "better",
         Change.Worse => "WORSE",
+        Change.Unknown => "too few rounds",
         _ => "within the noise",
     };
 }
@@ -64,4 +71,7 @@ public enum Change
     Noise,
     Better,
     Worse,
+
+    /// <summary>Too few rounds to say.</summary>
+    Unknown,
 }
