@@ -15,6 +15,7 @@ internal static class DeviceCatalog
         SerialModule.Attach,
         DebugModule.Attach,
         TestDeviceModule.Attach,
+        IdeModule.Attach,
     ];
 
     public static void AttachAll(BoardContext board)
@@ -32,6 +33,8 @@ internal static class DeviceCatalog
             case RngConfig rng:
                 RngModule.Attach(board, rng);
                 break;
+            case DiskConfig { Model: DiskModel.Ide }:
+                break; // with the others, on their controller
             case DiskConfig disk:
                 DiskModule.Attach(board, disk);
                 break;

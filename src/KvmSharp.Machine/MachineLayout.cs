@@ -64,6 +64,13 @@ public static class MachineLayout
 
     public static ReadOnlySpan<byte> SerialGsis => [4, 3, 4, 3];
 
+    /// <summary>Primary and secondary channel of IDE in legacy mode.</summary>
+    public static ReadOnlySpan<ushort> IdeCommandPorts => [0x1F0, 0x170];
+
+    public static ReadOnlySpan<ushort> IdeControlPorts => [0x3F6, 0x376];
+
+    public static ReadOnlySpan<byte> IdeGsis => [14, 15];
+
     public const ushort RtcPort = 0x70;
     public const uint RtcGsi = 8;
     public const ushort DebugExitPort = 0xF4;

@@ -15,6 +15,9 @@ public sealed record AcpiConfig
     /// <summary>Last bus of the host bridge: MCFG and the bridge's bus range end here. 0 spares the guest's scan of empty buses.</summary>
     public byte LastPciBus { get; init; }
 
+    /// <summary>PCI functions answer at ports of old that no BAR holds: the host bridge passes on what is below its configuration ports.</summary>
+    public bool HasLegacyPciIo { get; init; }
+
     /// <summary>64-bit window for BARs above RAM; length 0 for none.</summary>
     public ulong PciMmio64Start { get; init; }
 

@@ -55,6 +55,8 @@ internal static class AcpiDsdt
             .Io(MachineLayout.PciConfigAddressPort, 8)
             .WordIo(MachineLayout.PciIoStart, MachineLayout.PciIoLength)
             .DWordMemory((uint)MachineLayout.PciMmio32Start, (uint)(MachineLayout.PciMmio32End - MachineLayout.PciMmio32Start));
+        if (config.HasLegacyPciIo)
+            resources.WordIo(0, MachineLayout.PciConfigAddressPort);
         if (config.PciMmio64Length != 0)
             resources.QWordMemory(config.PciMmio64Start, config.PciMmio64Length);
         aml.Name("_CRS", resources.End());

@@ -5,7 +5,7 @@ using KvmSharp.Virtio.Devices.Block;
 
 namespace KvmSharp.Machine.Config;
 
-/// <summary>A disk, virtio-blk on a raw image.</summary>
+/// <summary>A disk on a raw image: virtio-blk, or IDE, which has of the virtio settings only those of the threads.</summary>
 public sealed record DiskConfig : VirtioConfig
 {
     /// <summary>Queues that a disk has without being asked.</summary>
@@ -18,14 +18,18 @@ public sealed record DiskConfig : VirtioConfig
     private const int MaxLogicalBlockSize = 4096;
     private const int MaxPhysicalBlockSize = 2 << 20;
 
-    private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio");
-
     // In the order of the enumerations.
+    private static readonly OptionKey s_model = new("model", OptionKeyKind.Choice, "virtio", "ide");
     private static readonly OptionKey s_cache = new("cache", OptionKeyKind.Choice, "writeback", "none", "writethrough", "directsync", "unsafe");
     private static readonly OptionKey s_engine = new("aio", OptionKeyKind.Choice, "auto", "io_uring", "threads");
 
+    /// <summary>What ATA has nothing for, or nothing that can be chosen.</summary>
+    private static readonly string[] s_virtioOnly = ["queues", "discard", "write-zeroes", "logical_block_size"];
+
     /// <summary>A regular file or a block device.</summary>
     public required string Path { get; init; }
+
+    public DiskModel Model { get; init; }
 
     public bool ReadOnly { get; init; }
 
@@ -53,7 +57,7 @@ public sealed record DiskConfig : VirtioConfig
     internal static MachineOption Option { get; } = new()
     {
         Name = "disk", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList, IsPath = true,
-        ValueName = "file=PATH[,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]" +
+        ValueName = "file=PATH[,model=virtio|ide][,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]" +
             "[,logical_block_size=BYTES][,physical_block_size=BYTES][,aio=auto|io_uring|threads]" + VirtioSettings.ValueName,
         Keys =
         [
@@ -68,20 +72,25 @@ public sealed record DiskConfig : VirtioConfig
 
     private static DiskConfig Read(OptionValues v)
     {
-        _ = v.Choice(s_model);
         string path = v.Text("file") is { Length: > 0 } file ? file : throw new ConfigException($"{v.Where}: file is missing", "say which image to use: --disk file=disk.img");
+        var model = (DiskModel)(v.Choice(s_model) ?? 0);
+        if (model == DiskModel.Ide)
+            RefuseVirtioKeys(v);
         int? queues = v.Integer("queues");
         if (queues is < 1 or > VirtioBlockOptions.QueueLimit)
             throw new ConfigException($"{v.Where}: queues must be between 1 and {VirtioBlockOptions.QueueLimit}");
         string serial = v.Text("serial") ?? "";
         if (Encoding.UTF8.GetByteCount(serial) > MaxSerialBytes)
             throw new ConfigException($"{v.Where}: serial '{Printable.Line(serial)}' is longer than {MaxSerialBytes} bytes");
+        if (model == DiskModel.Ide && serial.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+            throw new ConfigException($"{v.Where}: serial '{Printable.Line(serial)}' must be printable ASCII for model=ide");
         int? logical = ReadBlockSize(v, "logical_block_size", MaxLogicalBlockSize), physical = ReadBlockSize(v, "physical_block_size", MaxPhysicalBlockSize);
         if (physical < logical)
             throw new ConfigException($"{v.Where}: physical_block_size must not be smaller than logical_block_size");
         return new DiskConfig
         {
             Path = path,
+            Model = model,
             ReadOnly = v.Boolean("readonly") ?? false,
             Cache = (BlockCacheMode)(v.Choice(s_cache) ?? 0),
             Engine = (BlockEngine)(v.Choice(s_engine) ?? 0),
@@ -96,6 +105,13 @@ public sealed record DiskConfig : VirtioConfig
         };
     }
 
+    private static void RefuseVirtioKeys(OptionValues v)
+    {
+        foreach (string key in s_virtioOnly)
+            VirtioSettings.Refuse(v, key, "model=ide");
+        VirtioSettings.RefuseQueueKeys(v, "model=ide");
+    }
+
     private static int? ReadBlockSize(OptionValues v, string key, int max) => v.Size(key) is not { } size ? null
         : size is >= MinBlockSize && size <= (ulong)max && ulong.IsPow2(size) ? (int)size
         : throw new ConfigException($"{v.Where}: {key} must be a power of two between {MinBlockSize} and {max}");
@@ -103,20 +119,28 @@ public sealed record DiskConfig : VirtioConfig
     private void Write(Utf8JsonWriter writer)
     {
         writer.WriteString("file", Path);
-        writer.WriteString("model", s_model.Choices[0]);
+        writer.WriteString("model", s_model.Choices[(int)Model]);
         writer.WriteBoolean("readonly", ReadOnly);
         writer.WriteString("cache", s_cache.Choices[(int)Cache]);
         writer.WriteString("aio", s_engine.Choices[(int)Engine]);
+        if (PhysicalBlockSize is { } physical)
+            writer.WriteNumber("physical_block_size", physical);
+        if (Serial.Length > 0)
+            writer.WriteString("serial", Serial);
+        if (Model == DiskModel.Virtio)
+            WriteVirtio(writer);
+        else
+            WriteThreads(writer);
+    }
+
+    private void WriteVirtio(Utf8JsonWriter writer)
+    {
         writer.WriteBoolean("discard", Discard);
         writer.WriteBoolean("write-zeroes", WriteZeroes);
         if (LogicalBlockSize is { } logical)
             writer.WriteNumber("logical_block_size", logical);
-        if (PhysicalBlockSize is { } physical)
-            writer.WriteNumber("physical_block_size", physical);
         if (Queues is { } queues)
             writer.WriteNumber("queues", queues);
-        if (Serial.Length > 0)
-            writer.WriteString("serial", Serial);
         WriteCommon(writer);
     }
 }

@@ -1,3 +1,5 @@
+using KvmSharp.Emulated.Storage.Ide;
+
 namespace KvmSharp.Machine.Config;
 
 /// <summary>Refuses configurations that cannot work on any host. What depends on the host is checked when the machine is made.</summary>
@@ -123,6 +125,7 @@ public static class MachineConfigValidator
 
     private static void ValidateDevices(MachineConfig config)
     {
+        ValidateIde(config);
         var threads = new HashSet<string>(StringComparer.Ordinal);
         foreach (IoThreadConfig thread in config.IoThreads)
         {
@@ -141,6 +144,15 @@ public static class MachineConfigValidator
             if (device is NetConfig { Descriptors: { } given } && given.FirstOrDefault(fd => !descriptors.Add(fd), -1) is var twice and >= 0)
                 throw new ConfigException($"descriptor {twice} is given to two network interfaces");
         }
+    }
+
+    private static void ValidateIde(MachineConfig config)
+    {
+        int disks = config.Devices.Count(device => device is DiskConfig { Model: DiskModel.Ide });
+        if (disks > IdeController.MaxDisks)
+            throw new ConfigException($"{disks} IDE disks are more than the {IdeController.MaxDisks} that there is room for", "use model=virtio for the others");
+        if (disks > 0 && config.Kind == MachineKind.Microvm)
+            throw new ConfigException("a microvm has no PCI and so no IDE disks", "use model=virtio, or --machine pc");
     }
 
     private static void ValidateIoThreads(IReadOnlyList<string> named, HashSet<string> declared)

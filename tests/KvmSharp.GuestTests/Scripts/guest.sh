@@ -78,6 +78,57 @@ check_disk() { # vda: any data. vdb: discards
     errors 'I/O error|'
 }
 
+# IDE: disks a and b are on one channel; c is on the other and may not be written. Loads the modules itself, to give libata its mode. Channels are probed
+# side by side, so only serial numbers tell disks apart.
+attach_disks() { # DMA: libata's parameter, a bit for each kind of device that may use it
+    local module
+    while read -r module; do
+        case $module in
+            libata.ko) insmod "/modules/$module" dma="$1" ;;
+            *) insmod "/modules/$module" ;;
+        esac
+    done </modules/order
+    wait_until 30 three_disks
+}
+three_disks() { [ -n "$(disk_of a)" ] && [ -n "$(disk_of b)" ] && [ -n "$(disk_of c)" ]; }
+disk_of() { # SERIAL: its name
+    local disk
+    for disk in /sys/block/sd*; do
+        [ "$(tail -c +5 "$disk/device/vpd_pg80" 2>/dev/null | xargs)" = "$1" ] && [ -b "/dev/${disk##*/}" ] && echo "${disk##*/}"
+    done
+}
+flushes() { awk '{ print $16 }' "/sys/block/$1/stat"; }
+ata_errors() { # since the last call
+    dmesg -c | grep -iE '\bata[0-9.]+: .*(exception|failed|error|timeout|frozen|reset|limiting)|I/O error|PCI.*(can.t|conflict|fail)|Call Trace|WARNING: CPU|BUG:|nobody cared' >/tmp/errors
+    say "$1=$(wc -l </tmp/errors)"
+    sed 's/^/KVMSHARP dmesg: /' /tmp/errors
+}
+check_ide() { # dma=N
+    local name a b c before
+    result attached attach_disks "$(option dma 7)"
+    a=$(disk_of a) b=$(disk_of b) c=$(disk_of c)
+    say "driver=$(basename "$(readlink -f "/sys/block/$a/device/../../../../driver")")"
+    say "modes=$(cat /sys/class/ata_device/*/xfer_mode | grep -v SLOW | sort -u | xargs)"
+    say "sectors=$(cat "/sys/block/$a/size" "/sys/block/$b/size" "/sys/block/$c/size" | xargs)"
+    result raw verified_io "/dev/$a" 32 4k --io_size="$(option amount 6)M"
+    result large verified_io "/dev/$a" 32 256k --io_size="$(option amount 6)M"
+    result both fio --name=a --filename="/dev/$a" --name=b --filename="/dev/$b" --rw=randwrite --bs=16k --size=4M --ioengine=libaio --iodepth=8 --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1
+    before=$(flushes "$a")
+    result flush dd if=/dev/urandom of="/dev/$a" bs=64k count=4 conv=fsync
+    say "flushes=$(($(flushes "$a") - before))"
+    result format mkfs.ext4 -q -F "/dev/$a"
+    mount "/dev/$a" /mnt
+    result files verified_io /mnt/file 4 8k
+    umount /mnt
+    result check e2fsck -fn "/dev/$a"
+    for name in a b c; do say "$name.sha256=$(digest <"/dev/${!name}")"; done
+    ata_errors errors
+    dd if=/dev/zero of="/dev/$c" bs=4k count=1 oflag=direct 2>/dev/null && say readonly=written || say readonly=refused
+    echo 3 >/proc/sys/vm/drop_caches
+    say "c.after=$(digest <"/dev/$c")"
+    result after verified_io "/dev/$b" 4 16k
+}
+
 check_features() { # every disk and every interface is its own case
     local disk name number
     for disk in /sys/block/vd*; do

@@ -84,6 +84,13 @@ case $check in
         say "b.blocks=$(stat -c %b "$d/b.img")"
         e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean || say fsck=dirty
         ;;
+    ide)
+        image a 32M
+        image b 16M
+        image c 8M
+        "$@" --disk "file=$d/a.img,model=ide,serial=a" --disk "file=$d/b.img,model=ide,serial=b" --disk "file=$d/c.img,model=ide,serial=c,readonly=on" || status=$?
+        for name in a b c; do say "$name.sha256=$(digest <"$d/$name.img")"; done
+        ;;
     net)
         taps 1 multi_queue
         "$@" --net "guest0,queues=2$keys" || status=$?

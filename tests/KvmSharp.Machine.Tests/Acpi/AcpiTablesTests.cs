@@ -36,7 +36,7 @@ public sealed class AcpiTablesTests
     public void Build_EveryOption_IaslFindsNothing()
     {
         using Iasl iasl = new();
-        AcpiConfig config = Config(2) with { HasI8042 = true, LastPciBus = 255, PciMmio64Start = 1UL << 38, PciMmio64Length = 1UL << 38, Devices = [new Sample()] };
+        AcpiConfig config = Config(2) with { HasI8042 = true, HasLegacyPciIo = true, LastPciBus = 255, PciMmio64Start = 1UL << 38, PciMmio64Length = 1UL << 38, Devices = [new Sample()] };
         Assert.Empty(iasl.RoundTrip(AcpiTables.Build(config)));
         string dsl = iasl.Dsl("DSDT");
         Assert.Contains("LNRO0005", dsl, StringComparison.Ordinal);

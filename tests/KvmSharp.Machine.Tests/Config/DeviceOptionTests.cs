@@ -97,6 +97,51 @@ public sealed class DeviceOptionTests
     public void Resolve_DiskWithPathOnly_HasDefaults() => Assert.Equal(new DiskConfig { Path = "disk.img" }, Single("disk", "disk.img"));
 
     [Fact]
+    public void Resolve_IdeDisk_HasItsKeys()
+    {
+        DiskConfig disk = Assert.IsType<DiskConfig>(Single("disk", "a,model=ide,readonly=on,cache=none,serial=S 1,physical_block_size=4K,cpus=1,id=root"));
+
+        Assert.Equal([1], disk.Virtio.Cpus);
+        Assert.Equal(
+            new DiskConfig { Path = "a", Model = DiskModel.Ide, ReadOnly = true, Cache = BlockCacheMode.None, Serial = "S 1", PhysicalBlockSize = 4096, Id = "root" },
+            disk with { Virtio = new VirtioSettings() });
+    }
+
+    [Theory]
+    [InlineData("queues=2")]
+    [InlineData("discard=off")]
+    [InlineData("write-zeroes=on")]
+    [InlineData("logical_block_size=512")]
+    [InlineData("packed=on")]
+    [InlineData("ioeventfd=on")]
+    [InlineData("queue-size=8")]
+    public void Resolve_IdeDisk_TakesNoKeysOfVirtio(string key)
+    {
+        ConfigException error = Assert.Throws<ConfigException>(() => Single("disk", "a,model=ide," + key));
+
+        string name = key.Split('=')[0];
+        Assert.Equal(($"--disk: {name} is for virtio, not for model=ide", $"leave {name} out, or leave model=ide out"), (error.Message, error.Hint));
+    }
+
+    [Fact]
+    public void Validate_FiveIdeDisks_IsRefused()
+    {
+        MachineConfig config = Resolve(("kernel", "k"), ("disk", "a,model=ide"), ("disk", "b,model=ide"), ("disk", "c,model=ide"), ("disk", "d,model=ide"), ("disk", "e,model=ide"));
+
+        ConfigException error = Assert.Throws<ConfigException>(() => MachineConfigValidator.Validate(config));
+        Assert.Equal(("5 IDE disks are more than the 4 that there is room for", "use model=virtio for the others"), (error.Message, error.Hint));
+    }
+
+    [Fact]
+    public void Validate_IdeDiskOnMicrovm_IsRefused()
+    {
+        MachineConfig config = Resolve(("kernel", "k"), ("machine", "microvm"), ("disk", "a,model=ide"));
+
+        ConfigException error = Assert.Throws<ConfigException>(() => MachineConfigValidator.Validate(config));
+        Assert.Equal(("a microvm has no PCI and so no IDE disks", "use model=virtio, or --machine pc"), (error.Message, error.Hint));
+    }
+
+    [Fact]
     public void Resolve_Rng_HasItsLimit() =>
         Assert.Equal(new RngConfig { MaxBytes = 2048, Period = TimeSpan.FromMilliseconds(100) }, Single("rng", "max-bytes=2K,period=100ms"));
 
@@ -183,6 +228,8 @@ public sealed class DeviceOptionTests
     [InlineData("disk", "cache=none", "--disk: file is missing")]
     [InlineData("disk", "a,queues=0", "--disk: queues must be between 1 and 256")]
     [InlineData("disk", "a,serial=123456789012345678901", "--disk: serial '123456789012345678901' is longer than 20 bytes")]
+    [InlineData("disk", "a,model=ide,serial=\u00e9", "--disk: serial '\u00e9' must be printable ASCII for model=ide")]
+    [InlineData("disk", "a,model=scsi", "--disk: model 'scsi' is not one of virtio, ide")]
     [InlineData("disk", "a,cache=fast", "--disk: cache 'fast' is not one of writeback, none, writethrough, directsync, unsafe")]
     [InlineData("disk", "a,logical_block_size=8K", "--disk: logical_block_size must be a power of two between 512 and 4096")]
     [InlineData("disk", "a,physical_block_size=1000", "--disk: physical_block_size must be a power of two between 512 and 2097152")]
