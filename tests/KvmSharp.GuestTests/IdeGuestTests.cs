@@ -5,9 +5,9 @@ namespace KvmSharp.GuestTests;
 public sealed class IdeGuestTests(GuestHost host)
 {
     [Theory]
-    [InlineData("6.12-generic", "dma=7 amount=6", "XFER_MW_DMA_2")]
-    [InlineData("6.1-generic", "dma=7 amount=6", "XFER_MW_DMA_2")]
-    [InlineData("6.12-generic", "dma=0 amount=1", "XFER_PIO_4")]
+    [InlineData("6.12-generic", "dma=7", "XFER_MW_DMA_2")]
+    [InlineData("6.1-generic", "dma=7", "XFER_MW_DMA_2")]
+    [InlineData("6.12-generic", "dma=0 amount=256", "XFER_PIO_4")]
     public void Run_IdeDisksUnderLoad_DataIsRight(string kernel, string options, string mode)
     {
         GuestResult result = host.Run(host.ModuleCheckArguments(kernel, ["ata_piix", "sd_mod"], ["ide"], $"kvmsharp.modules=0 {options}"));

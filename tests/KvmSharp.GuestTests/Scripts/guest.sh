@@ -103,22 +103,22 @@ ata_errors() { # since the last call
     say "$1=$(wc -l </tmp/errors)"
     sed 's/^/KVMSHARP dmesg: /' /tmp/errors
 }
-check_ide() { # dma=N
+check_ide() { # dma=N amount=KIB
     local name a b c before
     result attached attach_disks "$(option dma 7)"
     a=$(disk_of a) b=$(disk_of b) c=$(disk_of c)
     say "driver=$(basename "$(readlink -f "/sys/block/$a/device/../../../../driver")")"
     say "modes=$(cat /sys/class/ata_device/*/xfer_mode | grep -v SLOW | sort -u | xargs)"
     say "sectors=$(cat "/sys/block/$a/size" "/sys/block/$b/size" "/sys/block/$c/size" | xargs)"
-    result raw verified_io "/dev/$a" 32 4k --io_size="$(option amount 6)M"
-    result large verified_io "/dev/$a" 32 256k --io_size="$(option amount 6)M"
-    result both fio --name=a --filename="/dev/$a" --name=b --filename="/dev/$b" --rw=randwrite --bs=16k --size=4M --ioengine=libaio --iodepth=8 --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1
+    result raw verified_io "/dev/$a" 32 4k --io_size="$(option amount 6144)k"
+    result large verified_io "/dev/$a" 32 256k --io_size="$(option amount 6144)k"
+    result both fio --name=a --filename="/dev/$a" --name=b --filename="/dev/$b" --rw=randwrite --bs=16k --size="$(option amount 6144)k" --ioengine=libaio --iodepth=8 --direct=1 --verify=crc32c --verify_fatal=1 --do_verify=1
     before=$(flushes "$a")
     result flush dd if=/dev/urandom of="/dev/$a" bs=64k count=4 conv=fsync
     say "flushes=$(($(flushes "$a") - before))"
     result format mkfs.ext4 -q -F "/dev/$a"
     mount "/dev/$a" /mnt
-    result files verified_io /mnt/file 4 8k
+    result files verified_io /mnt/file 2 8k --io_size="$(option amount 6144)k"
     umount /mnt
     result check e2fsck -fn "/dev/$a"
     for name in a b c; do say "$name.sha256=$(digest <"/dev/${!name}")"; done
@@ -126,7 +126,7 @@ check_ide() { # dma=N
     dd if=/dev/zero of="/dev/$c" bs=4k count=1 oflag=direct 2>/dev/null && say readonly=written || say readonly=refused
     echo 3 >/proc/sys/vm/drop_caches
     say "c.after=$(digest <"/dev/$c")"
-    result after verified_io "/dev/$b" 4 16k
+    result after verified_io "/dev/$b" 2 16k --io_size=64k
 }
 
 check_features() { # every disk and every interface is its own case

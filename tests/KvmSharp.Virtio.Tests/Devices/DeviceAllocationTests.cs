@@ -1,6 +1,7 @@
 using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Core.Memory;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Block;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio.Devices.Block;

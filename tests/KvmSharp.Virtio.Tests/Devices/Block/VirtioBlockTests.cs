@@ -4,6 +4,7 @@ using KvmSharp.Backends.Block;
 using KvmSharp.Core;
 using KvmSharp.Core.Events;
 using KvmSharp.Core.Memory;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Block;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio.Devices.Block;

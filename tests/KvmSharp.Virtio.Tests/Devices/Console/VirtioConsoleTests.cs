@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using KvmSharp.Core.Chars;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Fakes;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio.Devices.Console;

@@ -2,6 +2,7 @@ using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Core.Events;
 using KvmSharp.Core.Memory;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Net;
 using KvmSharp.TestKit.Vhost;
 using KvmSharp.TestKit.Virtio;

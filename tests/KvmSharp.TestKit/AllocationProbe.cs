@@ -1,9 +1,9 @@
 using KvmSharp.Core.Events;
 
-namespace KvmSharp.Virtio.Tests.Devices;
+namespace KvmSharp.TestKit;
 
 /// <summary>Reads, on a loop's thread, what that thread has allocated.</summary>
-internal sealed class AllocationProbe : IEventSink
+public sealed class AllocationProbe : IEventSink
 {
     public long Bytes { get; private set; }
 
