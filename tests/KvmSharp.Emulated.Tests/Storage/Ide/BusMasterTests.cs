@@ -227,11 +227,7 @@ public sealed class BusMasterTests
     [Fact]
     public void Stop_WhileTheDiskIsAtIt_ReturnsWhenMemoryIsNoLongerTouched()
     {
-        using IdeBed bed = new();
-        bed.Faults[0].Hold = true;
-        bed.Regions((Data, Sector));
-        bed.Command(0xC8);
-        bed.BusMasterCommand(StartRead);
+        using IdeBed bed = ReadUnderWay();
         using Timer release = new(_ => bed.Faults[0].Hold = false, null, 50, Timeout.Infinite);
 
         bed.BusMasterCommand(Stop);
@@ -244,11 +240,7 @@ public sealed class BusMasterTests
     [Fact]
     public void Reset_WhileTheDiskIsAtIt_DriveIsBusyUntilMemoryIsNoLongerTouched()
     {
-        using IdeBed bed = new();
-        bed.Faults[0].Hold = true;
-        bed.Regions((Data, Sector));
-        bed.Command(0xC8);
-        bed.BusMasterCommand(StartRead);
+        using IdeBed bed = ReadUnderWay();
 
         bed.Control(0x04);
         bed.Control(0x00);
@@ -267,11 +259,7 @@ public sealed class BusMasterTests
     [Fact]
     public void Write_WhileTheDriveIsBusy_IsIgnored()
     {
-        using IdeBed bed = new(disks: 2);
-        bed.Faults[0].Hold = true;
-        bed.Regions((Data, Sector));
-        bed.Command(0xC8, lba: 2);
-        bed.BusMasterCommand(StartRead);
+        using IdeBed bed = ReadUnderWay();
 
         bed.Command(0xCA, lba: 0x77, count: 9, device: Slave);
         bed.BusMasterCommand(StartRead);
@@ -279,18 +267,14 @@ public sealed class BusMasterTests
         byte status = bed.WaitInterrupt();
 
         Assert.Equal(Idle, status);
-        Assert.Equal(2, bed.In(IdeRegister.LbaLow));
-        Assert.Equal(bed.Disks[0].Data.Slice(2 * Sector, Sector).ToArray(), bed.Ram(Data, Sector).ToArray());
+        Assert.Equal(0, bed.In(IdeRegister.LbaLow));
+        Assert.Equal(bed.Disks[0].Data[..Sector].ToArray(), bed.Ram(Data, Sector).ToArray());
     }
 
     [Fact]
     public void Dispose_WhileTheDiskIsAtIt_WaitsForIt()
     {
-        using IdeBed bed = new();
-        bed.Faults[0].Hold = true;
-        bed.Regions((Data, Sector));
-        bed.Command(0xC8);
-        bed.BusMasterCommand(StartRead);
+        using IdeBed bed = ReadUnderWay();
         using Timer release = new(_ => bed.Faults[0].Hold = false, null, 50, Timeout.Infinite);
 
         bed.Controller.Dispose();
@@ -328,6 +312,17 @@ public sealed class BusMasterTests
 
         Assert.Equal(Interrupt, before);
         Assert.Equal(0, bed.BusMasterStatus());
+    }
+
+    /// <summary>Two drives; the first reads its first sector into <see cref="Data"/> until its disk is let go.</summary>
+    private static IdeBed ReadUnderWay()
+    {
+        IdeBed bed = new(disks: 2);
+        bed.Faults[0].Hold = true;
+        bed.Regions((Data, Sector));
+        bed.Command(0xC8);
+        bed.BusMasterCommand(StartRead);
+        return bed;
     }
 
     /// <summary>The bus master failed, nobody interrupts, and a reset gets the drive back.</summary>

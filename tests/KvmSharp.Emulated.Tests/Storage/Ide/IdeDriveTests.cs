@@ -110,8 +110,7 @@ public sealed class IdeDriveTests
         bed.WaitInterrupt();
         bed.Command(0xC4);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Aborted, bed.In(IdeRegister.Error));
+        AssertFails(bed, Aborted);
     }
 
     [Theory]
@@ -123,8 +122,7 @@ public sealed class IdeDriveTests
 
         bed.Command(0xC6, count: count);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Aborted, bed.In(IdeRegister.Error));
+        AssertFails(bed, Aborted);
     }
 
     [Fact]
@@ -191,8 +189,7 @@ public sealed class IdeDriveTests
         bed.Out(IdeRegister.LbaLow, 0);
         bed.Out(IdeRegister.Command, 0x20);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(IdNotFound, bed.In(IdeRegister.Error));
+        AssertFails(bed, IdNotFound);
     }
 
     [Fact]
@@ -275,8 +272,7 @@ public sealed class IdeDriveTests
 
         bed.Command(0xEF, count: count, features: features);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Aborted, bed.In(IdeRegister.Error));
+        AssertFails(bed, Aborted);
     }
 
     [Fact]
@@ -347,8 +343,7 @@ public sealed class IdeDriveTests
 
         bed.Command(command);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Aborted, bed.In(IdeRegister.Error));
+        AssertFails(bed, Aborted);
     }
 
     [Theory]
@@ -363,8 +358,7 @@ public sealed class IdeDriveTests
 
         bed.Command(command, lba: DiskBytes / Sector - 1, count: 2);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(IdNotFound, bed.In(IdeRegister.Error));
+        AssertFails(bed, IdNotFound);
     }
 
     [Theory]
@@ -378,8 +372,7 @@ public sealed class IdeDriveTests
 
         bed.CommandExt(0x24, lba, count);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(IdNotFound, bed.In(IdeRegister.Error));
+        AssertFails(bed, IdNotFound);
     }
 
     [Fact]
@@ -392,8 +385,7 @@ public sealed class IdeDriveTests
         bed.Faults[0].Fail(BlockOperation.Read, -LibcConstants.EIO);
         bed.ReadData(Sector);
 
-        Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Uncorrectable, bed.In(IdeRegister.Error));
+        AssertFails(bed, Uncorrectable);
         Assert.Equal(0x02, bed.In(IdeRegister.LbaLow));
         Assert.Equal(0x01, bed.In(IdeRegister.LbaMid));
     }
@@ -424,8 +416,13 @@ public sealed class IdeDriveTests
 
         bed.Command(command);
 
+        AssertFails(bed, Aborted);
+    }
+
+    private static void AssertFails(IdeBed bed, byte error)
+    {
         Assert.Equal(Failed, bed.WaitInterrupt());
-        Assert.Equal(Aborted, bed.In(IdeRegister.Error));
+        Assert.Equal(error, bed.In(IdeRegister.Error));
     }
 
     private static ushort Word(byte[] data, int word) => BinaryPrimitives.ReadUInt16LittleEndian(data.AsSpan(2 * word));
