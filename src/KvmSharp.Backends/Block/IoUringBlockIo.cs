@@ -55,6 +55,9 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
 
     public EventFd Completion { get; } = new();
 
+    /// <summary>For tests.</summary>
+    internal IoUringRing Ring => _ring;
+
     public int InFlight => _slots.InFlight;
 
     /// <summary>True if guest memory is registered with the ring.</summary>
@@ -114,7 +117,7 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
             if (_eventsWanted)
                 ApplyEvents(true);
         }
-        while (HasCompletions);
+        while (_slots.HasFinished || _workers.HasDone || _ring.TryFetch());
         return count;
     }
 

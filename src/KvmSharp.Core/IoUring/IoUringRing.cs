@@ -65,7 +65,10 @@ public sealed unsafe class IoUringRing : IDisposable
     /// <summary>Prepared and not yet taken by the kernel.</summary>
     public uint Unsubmitted => _submission.Unsubmitted;
 
-    /// <summary>A completion is there, or the kernel has work to do that may make one. No system call.</summary>
+    /// <summary>
+    /// A hint without a system call: a completion is there, or the kernel says that it has work which may make one. It may say so in vain, see
+    /// <see cref="TryFetch"/>, so this is no condition to loop on.
+    /// </summary>
     public bool HasWork => !_completion.IsEmpty || _submission.KernelWantsEntry;
 
     /// <summary>
@@ -186,15 +189,28 @@ public sealed unsafe class IoUringRing : IDisposable
         }
     }
 
-    /// <summary>The oldest completion, removed from the ring. Enters the kernel only when it asks for that (deferred task work, overflow).</summary>
-    public bool TryReap(out io_uring_cqe completion)
+    /// <summary>
+    /// True if a completion is there. Enters the kernel, once, only when it asks for that (deferred task work, overflow). The kernel queues
+    /// deferred work first and raises IORING_SQ_TASKRUN after that: an entry of ours in between runs the work, and the flag then stays up, with
+    /// nothing behind it, until there is work again.
+    /// </summary>
+    public bool TryFetch()
     {
-        if (_completion.TryTake(out completion))
+        if (!_completion.IsEmpty)
             return true;
         if (!_submission.KernelWantsEntry)
             return false;
         _ = Libc.syscall(__NR_io_uring_enter, _fd, 0, 0, (nint)IORING_ENTER_GETEVENTS, 0, 0);
-        return _completion.TryTake(out completion);
+        return !_completion.IsEmpty;
+    }
+
+    /// <summary>The oldest completion, removed from the ring; enters the kernel as <see cref="TryFetch"/> does.</summary>
+    public bool TryReap(out io_uring_cqe completion)
+    {
+        if (TryFetch())
+            return _completion.TryTake(out completion);
+        completion = default;
+        return false;
     }
 
     /// <summary>Nothing may be in flight: the kernel would still write to the caller's buffers.</summary>
@@ -204,6 +220,9 @@ public sealed unsafe class IoUringRing : IDisposable
         _rings.Dispose();
         _file.Dispose();
     }
+
+    /// <summary>For tests: what the kernel does when it loses the race that <see cref="TryFetch"/> tells of.</summary>
+    internal void RaiseTaskRun() => _submission.RaiseTaskRun();
 
     private static IoUringRing Wrap(FileDescriptor file, in io_uring_params parameters)
     {

@@ -60,5 +60,7 @@ internal sealed unsafe class IoUringSubmission
         return _tail - _consumed;
     }
 
+    public void RaiseTaskRun() => Interlocked.Or(ref *_flags, IoUringConstants.IORING_SQ_TASKRUN);
+
     public void Consumed(uint count) => _consumed += count;
 }

@@ -252,6 +252,18 @@ public sealed class BlockEngineTests : IDisposable
         Assert.False(harness.Io.Completion.Drain());
     }
 
+    /// <summary>The kernel may raise the ring's flag with nothing behind it.</summary>
+    [Fact]
+    public void Reap_RingFlagRaisedInVain_Returns()
+    {
+        using RawImage disk = Open(BlockEngine.IoUring, BlockCacheMode.None);
+        using BlockHarness harness = new(disk);
+        Assert.Equal(0, harness.Run(BlockOperation.Flush, 0, 0));
+        ((IoUringBlockIo)harness.Io).Ring.RaiseTaskRun();
+        Assert.Equal(0, harness.Io.Reap());
+        Assert.Equal(0, harness.Run(BlockOperation.Flush, 0, 0));
+    }
+
     [Theory]
     [MemberData(nameof(Engines))]
     public unsafe void Steady_ThousandsOfRequests_AllocatesNothing(BlockEngine engine)

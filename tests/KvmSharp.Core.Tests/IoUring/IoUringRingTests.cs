@@ -124,6 +124,22 @@ public sealed unsafe class IoUringRingTests
         Assert.True(completed.Drain());
     }
 
+    /// <summary>A caller that loops until the flag is down would never come back.</summary>
+    [Fact]
+    public void TryReap_FlagRaisedInVain_FindsNothingAndThenTheNext()
+    {
+        using IoUringRing ring = IoUringRing.Create(4);
+        Assert.Equal(0, ring.Enable());
+        ring.RaiseTaskRun();
+        Assert.False(ring.TryFetch());
+        Assert.False(ring.TryReap(out _));
+        Assert.True(ring.HasWork);
+        PrepareNop(ring, 7);
+        ring.Submit(1);
+        Assert.True(ring.TryReap(out io_uring_cqe completion));
+        Assert.Equal(7u, completion.user_data);
+    }
+
     private static void PrepareNop(IoUringRing ring, ulong userData)
     {
         io_uring_sqe* sqe = ring.TryGetSqe();

@@ -129,8 +129,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         }
         else if (_io.HasCompletions)
         {
-            Reap();
-            found = true;
+            found = Reap();
         }
         else if (_held > 0 && _pacing.IsOverdue(NowNs))
         {
@@ -268,11 +267,12 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         _held++;
     }
 
-    /// <summary>Gives back what has completed at the disk, for which the guest waits: nothing is held.</summary>
-    private void Reap()
+    /// <summary>Gives back what has completed at the disk, for which the guest waits: nothing is held. True if there was something.</summary>
+    private bool Reap()
     {
-        _io.Reap();
+        bool found = _io.Reap() > 0;
         Publish(paused: false);
+        return found;
     }
 
     private void Publish(bool paused)
