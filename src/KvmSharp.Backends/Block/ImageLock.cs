@@ -70,16 +70,31 @@ internal static unsafe class ImageLock
         {
             foreach (string info in Directory.EnumerateFiles($"{process}/fdinfo"))
             {
-                foreach (string line in File.ReadLines(info))
-                {
-                    if (line.StartsWith("lock:", StringComparison.Ordinal) && line.Contains(inode, StringComparison.Ordinal))
-                        return true;
-                }
+                if (TellsOfLock(info, inode))
+                    return true;
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // The process is gone, or not ours to look at.
+        }
+
+        return false;
+    }
+
+    private static bool TellsOfLock(string info, string inode)
+    {
+        try
+        {
+            foreach (string line in File.ReadLines(info))
+            {
+                if (line.StartsWith("lock:", StringComparison.Ordinal) && line.Contains(inode, StringComparison.Ordinal))
+                    return true;
+            }
+        }
+        catch (IOException)
+        {
+            // Closed since it was listed; the process has others.
         }
 
         return false;
