@@ -1,5 +1,5 @@
 using KvmSharp.Backends.Net;
-using KvmSharp.Core.Events;
+using KvmSharp.TestKit;
 using static KvmSharp.Emulated.Net.E1000.E1000Registers;
 using static KvmSharp.Emulated.Tests.Net.E1000.E1000Bed;
 using static KvmSharp.Emulated.Tests.Net.E1000.TransmitBits;
@@ -53,21 +53,11 @@ public sealed class E1000AllocationTests
         Assert.NotEqual(0u, bed[0x4074]);
     }
 
-    /// <returns>Bytes that the loop and the calling thread allocated in the second half of the rounds.</returns>
-    private static (long Loop, long Vcpu) Measure(E1000Bed bed, Action<int> round)
+    private static (long Loop, long Vcpu) Measure(E1000Bed bed, Action<int> round) => AllocationProbe.OnBoth(bed.Loop, () =>
     {
-        AllocationProbe probe = new();
         for (int i = 0; i < Rounds; i++)
             round(i);
-        bed.Loop.Invoke(probe, 0);
-        long loop = probe.Bytes;
-        long vcpu = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < Rounds; i++)
-            round(i);
-        vcpu = GC.GetAllocatedBytesForCurrentThread() - vcpu;
-        bed.Loop.Invoke(probe, 0);
-        return (probe.Bytes - loop, vcpu);
-    }
+    });
 
     private static void WriteTail(E1000Bed bed, uint register, uint value)
     {
@@ -81,12 +71,5 @@ public sealed class E1000AllocationTests
         Span<byte> data = stackalloc byte[4];
         if (bed.Line.Level)
             bed.Mmio.Read(bed.Device.Function.FindBar(0)!.Address!.Value + ICR, data);
-    }
-
-    private sealed class AllocationProbe : IEventSink
-    {
-        public long Bytes { get; private set; }
-
-        public void OnReady(uint cookie, uint epollEvents) => Bytes = GC.GetAllocatedBytesForCurrentThread();
     }
 }

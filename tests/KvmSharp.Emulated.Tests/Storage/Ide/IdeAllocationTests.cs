@@ -34,17 +34,8 @@ public sealed class IdeAllocationTests
     {
         using IdeBed bed = new(plain: true);
         bed.Regions((Data, 1024), (Data + 0x1000, 7 * Sector));
-        AllocationProbe probe = new();
-        Run(bed, command);
-        bed.Loop.Invoke(probe, 0);
-        long before = probe.Bytes;
-        long beforeHere = GC.GetAllocatedBytesForCurrentThread();
 
-        Run(bed, command);
-
-        long here = GC.GetAllocatedBytesForCurrentThread() - beforeHere;
-        bed.Loop.Invoke(probe, 0);
-        Assert.Equal((0, 0), (here, probe.Bytes - before));
+        Assert.Equal((0, 0), AllocationProbe.OnBoth(bed.Loop, () => Run(bed, command)));
         Assert.Equal(Idle, bed.AlternateStatus());
     }
 
