@@ -3,6 +3,7 @@ using KvmSharp.Core;
 using KvmSharp.Kvm;
 using KvmSharp.Machine.Boot;
 using KvmSharp.Machine.Config;
+using KvmSharp.TestKit;
 
 namespace KvmSharp.Machine.Tests.Bare;
 
@@ -144,17 +145,7 @@ public sealed class CreateFailureTests : BareFixture
     private static int Descriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
 
     /// <summary>Threads of machines, by name: the runtime's own come and go.</summary>
-    private static int Threads() => Directory.GetDirectories("/proc/self/task").Count(t =>
-    {
-        try
-        {
-            return File.ReadAllText(Path.Combine(t, "comm")).StartsWith("vcpu", StringComparison.Ordinal);
-        }
-        catch (IOException)
-        {
-            return false; // it just ended
-        }
-    });
+    private static int Threads() => ThreadFolders.Find("vcpu").Count;
 
     private static void AssertNoMore(int descriptors, int threads)
     {

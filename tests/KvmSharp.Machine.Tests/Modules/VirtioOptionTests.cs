@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Machine.Config;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio;
 using static KvmSharp.Abi.Virtio.VirtioBlk;
@@ -241,7 +242,7 @@ public sealed class VirtioOptionTests : IDisposable
     /// <summary>CPUs that a thread of this process may run on, by the start of its name; null: the calling one's.</summary>
     private static List<int> AllowedCpus(string? thread)
     {
-        string folder = thread is null ? "/proc/thread-self" : Directory.GetDirectories("/proc/self/task").Single(t => File.ReadAllText(Path.Combine(t, "comm")).StartsWith(thread, StringComparison.Ordinal));
+        string folder = thread is null ? "/proc/thread-self" : Assert.Single(ThreadFolders.Find(thread));
         string list = File.ReadLines(Path.Combine(folder, "status")).Single(l => l.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)).Split(':')[1].Trim();
         return [.. list.Split(',').SelectMany(Range)];
     }
