@@ -8,5 +8,8 @@ public static partial class LibcConstants
     public const int R_OK = 4, W_OK = 2;
     // linux/prctl.h
     public const int PR_SET_NAME = 15;
+    // linux/sched.h
+    public const int CLONE_NEWNET = 0x40000000;
+    // sys/resource.h
     public const ulong RLIM_INFINITY = ulong.MaxValue;
 }

@@ -36,7 +36,7 @@ internal static class HelpText
         """;
 
     private const string Bench = """
-        Usage: kvmsharp bench paths|exits [OPTIONS]
+        Usage: kvmsharp bench paths|guest|exits [OPTIONS]
 
         exits runs a few instructions again and again, under this program and under a C loop that does nothing else (the floor), and says
         what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 11), --json, --html and --compare.
@@ -57,9 +57,19 @@ internal static class HelpText
           --compare FILE           say what changed since that report and whether it exceeds the noise
           --kvm-device FILE        the KVM device (default /dev/kvm)
 
+        guest boots Linux with each device in turn and says how fast iperf3, the kernel's packet generator and fio get through: emulated, virtio, vhost.
+        It needs root, iperf3 and ip. It takes --disk (which is only read), --peer, --json, --html, --compare, --kvm-device as above, and
+
+          --kernel FILE            the guest's kernel
+          --initrd FILE            its initramfs, as scripts/guest.sh makes it (see docs/benchmarks.md)
+          --paths NAME[,NAME...]   of e1000, virtio-net, vhost-net, ide, virtio-blk (default: all)
+          --rounds N               boots per side and path (default 3)
+          --seconds N              of each workload (default 3)
+
         Examples:
           kvmsharp bench paths --no-net --rounds 3
           kvmsharp bench paths --peer qemu --json new.json --html new.html --compare old.json
+          kvmsharp bench guest --kernel vmlinuz --initrd bench.cpio --paths e1000,virtio-net,vhost-net --peer qemu
 
         """;
 

@@ -84,6 +84,28 @@ public sealed class ReportTests : IDisposable
     [Fact]
     public void Table_SaysMedianAndSpread() => Assert.Contains("11.0 ± 9.1 %", ReportTable.Write(Report(Metric(10, 12, 11))), StringComparison.Ordinal);
 
+    [Fact]
+    public void Table_SideLacksAFigure_StandsBelowTheOtherSide()
+    {
+        BenchReport report = Report(Metric(10)) with
+        {
+            Series =
+            [
+                new Series("kvmsharp", "e1000", "tcp-out", "", [new("speed", "Mbit/s", true, [5]), new("exits", "per op", false, [3])], []),
+                new Series("qemu", "e1000", "tcp-out", "", [new("speed", "Mbit/s", true, [4])], []),
+                new Series("kvmsharp", "e1000", "send-64", "", [Metric(7)], []),
+            ],
+        };
+
+        string[] lines = ReportTable.Write(report).Split('\n');
+
+        int head = Array.FindIndex(lines, l => l.Contains("speed (Mbit/s)  exits (per op)", StringComparison.Ordinal));
+        Assert.StartsWith("e1000 tcp-out  kvmsharp", lines[head + 1], StringComparison.Ordinal);
+        Assert.StartsWith("e1000 tcp-out  qemu", lines[head + 2], StringComparison.Ordinal);
+        Assert.EndsWith(" -", lines[head + 2], StringComparison.Ordinal);
+        Assert.Contains("rate (1/s)", lines[head + 4], StringComparison.Ordinal);
+    }
+
     private static Metric Metric(params double[] samples) => new("rate", "1/s", true, samples);
 
     private static BenchReport Report(Metric metric) => new("paths", [new("kernel", "a <b> & c")], [new("rounds", "3")],

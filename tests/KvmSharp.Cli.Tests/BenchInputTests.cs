@@ -27,6 +27,17 @@ public sealed class BenchInputTests : IDisposable
     [InlineData("--peer: 'speed=9' is not known", "paths", "--peer", "qemu,speed=9")]
     [InlineData("unknown option '--disk'", "exits", "--disk", "x")]
     [InlineData("--rounds must be a number between 1 and 1000", "exits", "--rounds", "many")]
+    [InlineData("bench guest needs --kernel", "guest")]
+    [InlineData("bench guest needs --initrd", "guest", "--kernel", "/bin/sh")]
+    [InlineData("--kernel /nowhere: no such file", "guest", "--kernel", "/nowhere", "--initrd", "/bin/sh")]
+    [InlineData("--initrd /tmp: no such file", "guest", "--kernel", "/bin/sh", "--initrd", "/tmp")]
+    [InlineData("--disk /nowhere: no such file", "guest", "--kernel", "/bin/sh", "--initrd", "/bin/sh", "--disk", "/nowhere")]
+    [InlineData("--paths: 'e100' is not known", "guest", "--kernel", "/bin/sh", "--initrd", "/bin/sh", "--paths", "ide,e100")]
+    [InlineData("--paths: '' is not known", "guest", "--kernel", "/bin/sh", "--initrd", "/bin/sh", "--paths", "ide,")]
+    [InlineData("--paths: a path is given twice", "guest", "--kernel", "/bin/sh", "--initrd", "/bin/sh", "--paths", "ide,ide")]
+    [InlineData("--seconds must be a number between 1 and 600", "guest", "--kernel", "/bin/sh", "--initrd", "/bin/sh", "--seconds", "0")]
+    [InlineData("unknown option '--tap'", "guest", "--tap", "x")]
+    [InlineData("unknown option '--paths'", "paths", "--paths", "ide")]
     [InlineData("is a directory", "paths", "--json", "/tmp")]
     [InlineData("there is no directory", "paths", "--html", "/nowhere/at/all.html")]
     [InlineData("cannot read /nowhere.json", "paths", "--compare", "/nowhere.json")]
@@ -41,6 +52,10 @@ public sealed class BenchInputTests : IDisposable
 
     [Fact]
     public void Bench_KvmMissing_SaysHostCannot() => AssertError(CliProgram.Run("bench", "paths", "--no-net", "--kvm-device", _scratch["kvm"]), 4, "No such file");
+
+    [Fact]
+    public void Bench_GuestThatIsNoKernel_IsBadUsage() =>
+        AssertError(CliProgram.Run("bench", "guest", "--paths", "virtio-blk", "--kernel", _scratch.Write("kernel", "text"), "--initrd", _scratch.Write("initrd", "text")), 2, "kernel");
 
     [Fact]
     public void Bench_Help_ListsItsOptions() => Assert.Contains("--compare FILE", CliProgram.Run("bench", "--help").Output, StringComparison.Ordinal);

@@ -8,9 +8,6 @@ namespace KvmSharp.TestKit;
 /// <summary>Runs test code on a thread of its own in a fresh network namespace, which is gone afterwards. Needs root.</summary>
 public static class NetworkNamespace
 {
-    private const nint SysUnshare = 272;
-    private const nint CloneNewNet = 0x40000000;
-
     public static void Run(Action body)
     {
         ExceptionDispatchInfo? failure = null;
@@ -18,7 +15,7 @@ public static class NetworkNamespace
         {
             try
             {
-                if (Libc.syscall(SysUnshare, CloneNewNet, 0, 0, 0, 0, 0) != 0)
+                if (Libc.unshare(LibcConstants.CLONE_NEWNET) != 0)
                     throw new InvalidOperationException($"unshare: {Marshal.GetLastPInvokeErrorMessage()}");
                 body();
             }

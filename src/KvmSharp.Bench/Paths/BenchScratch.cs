@@ -22,7 +22,7 @@ internal sealed class BenchScratch : IDisposable
             TapScript = Path.Combine(_folder.FullName, "tap-up");
             File.WriteAllText(TapScript, "#!/bin/sh\nexec ip link set \"$1\" up\n");
             File.SetUnixFileMode(TapScript, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-            Disk = options.Disk ?? MakeDisk();
+            Disk = options.Disk ?? MakeDisk(_folder);
         }
         catch
         {
@@ -40,10 +40,10 @@ internal sealed class BenchScratch : IDisposable
 
     public void Dispose() => _folder.Delete(recursive: true);
 
-    // Written, not sparse: holes are read without the disk and allocated when written.
-    private string MakeDisk()
+    /// <summary>A disk of 64 MiB. Written, not sparse: holes are read without the disk and allocated when written.</summary>
+    public static string MakeDisk(DirectoryInfo folder)
     {
-        string path = Path.Combine(_folder.FullName, "disk.img");
+        string path = Path.Combine(folder.FullName, "disk.img");
         byte[] chunk = new byte[ChunkBytes];
         new Random(1).NextBytes(chunk);
         using FileStream file = File.Create(path);

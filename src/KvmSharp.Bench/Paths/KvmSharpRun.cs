@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Bench.Paths;
 
-/// <summary>The bench guest in a machine of this program.</summary>
+/// <summary>A guest in a machine of this program.</summary>
 internal sealed class KvmSharpRun : IGuestRun
 {
     private const ulong MemoryBytes = 64 << 20;
@@ -13,26 +13,19 @@ internal sealed class KvmSharpRun : IGuestRun
     private readonly GuestPort _port = new();
     private readonly Machine.Machine _machine;
     private readonly Thread _thread;
+    private readonly bool _leavesByPort;
     private MachineExit? _exit;
 
+    /// <summary>The bench guest.</summary>
     public KvmSharpRun(PathOptions options, BenchScratch scratch, string commandLine, ILoggerFactory loggers)
+        : this(BenchMachine(options, scratch, commandLine), loggers)
     {
-        List<DeviceConfig> devices = [];
-        if (options.WithDisk)
-            devices.Add(new DiskConfig { Path = scratch.Disk });
-        if (options.WithNet)
-            devices.Add(new NetConfig { Tap = options.Tap });
-        var config = new MachineConfig
-        {
-            Name = "bench",
-            Boot = new BootConfig { KernelPath = scratch.Kernel, Append = commandLine },
-            Memory = new MemoryConfig { SizeBytes = MemoryBytes },
-            Serials = [new SerialConfig(0, new CharConfig(CharKind.Null))],
-            DebugExitPort = MachineLayout.DebugExitPort,
-            NoReboot = true,
-            KvmDevice = options.KvmDevice,
-            Devices = devices,
-        };
+    }
+
+    /// <param name="config">A machine with a first serial port. Its guest is to leave by the debug-exit port if it has one, else to power off.</param>
+    public KvmSharpRun(MachineConfig config, ILoggerFactory loggers)
+    {
+        _leavesByPort = config.DebugExitPort is not null;
         _machine = Machine.Machine.Create(config, new MachineHost { Loggers = loggers, OpenChar = (_, _) => _port });
         _thread = HostThread.Create("bench machine", Run);
         _thread.Start();
@@ -53,6 +46,7 @@ internal sealed class KvmSharpRun : IGuestRun
         {
             { Kind: MachineExitKind.DebugExit, Status: GuestStatus.Ok } => null,
             { Kind: MachineExitKind.DebugExit, Status: int status } => GuestStatus.Describe(status),
+            { Kind: MachineExitKind.PowerOff } when !_leavesByPort => null,
             { Kind: MachineExitKind.Stopped } => "it was stopped",
             _ => _exit?.Message ?? $"it ended with {_exit?.Kind}",
         };
@@ -63,6 +57,26 @@ internal sealed class KvmSharpRun : IGuestRun
         _machine.RequestStop();
         _thread.Join();
         _machine.Dispose();
+    }
+
+    private static MachineConfig BenchMachine(PathOptions options, BenchScratch scratch, string commandLine)
+    {
+        List<DeviceConfig> devices = [];
+        if (options.WithDisk)
+            devices.Add(new DiskConfig { Path = scratch.Disk });
+        if (options.WithNet)
+            devices.Add(new NetConfig { Tap = options.Tap });
+        return new MachineConfig
+        {
+            Name = "bench",
+            Boot = new BootConfig { KernelPath = scratch.Kernel, Append = commandLine },
+            Memory = new MemoryConfig { SizeBytes = MemoryBytes },
+            Serials = [new SerialConfig(0, new CharConfig(CharKind.Null))],
+            DebugExitPort = MachineLayout.DebugExitPort,
+            NoReboot = true,
+            KvmDevice = options.KvmDevice,
+            Devices = devices,
+        };
     }
 
     private void Run()

@@ -4,16 +4,25 @@ using System.Globalization;
 
 namespace KvmSharp.Bench.Paths;
 
-/// <summary>The bench guest under QEMU, with its fastest set-up of the same devices.</summary>
+/// <summary>A guest under QEMU.</summary>
 internal sealed class QemuRun : IGuestRun
 {
     private readonly Process _process;
     private readonly Task<string> _errors;
+    private readonly int _okStatus;
 
+    /// <summary>The bench guest, with QEMU's fastest set-up of the same devices.</summary>
     public QemuRun(PathOptions options, QemuPeer peer, BenchScratch scratch, string commandLine)
+        : this(peer.Program, Arguments(options, peer, scratch, commandLine), GuestStatus.Ok)
     {
-        var start = new ProcessStartInfo(peer.Program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in Arguments(options, peer, scratch, commandLine))
+    }
+
+    /// <param name="okStatus">What QEMU leaves with when the guest came to its end.</param>
+    public QemuRun(string program, IReadOnlyList<string> arguments, int okStatus)
+    {
+        _okStatus = okStatus;
+        var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
         try
         {
@@ -21,7 +30,7 @@ internal sealed class QemuRun : IGuestRun
         }
         catch (Win32Exception e)
         {
-            throw new BenchException($"cannot start {peer.Program}: {e.Message}");
+            throw new BenchException($"cannot start {program}: {e.Message}");
         }
 
         _errors = _process.StandardError.ReadToEndAsync();
@@ -53,11 +62,11 @@ internal sealed class QemuRun : IGuestRun
     public string? ReadFailure()
     {
         _process.WaitForExit();
-        if (_process.ExitCode == GuestStatus.Ok && _errors.Result.Length == 0)
+        if (_process.ExitCode == _okStatus && _errors.Result.Length == 0)
             return null;
         // QEMU itself fails with status 1 as well, but says why.
         string? said = _errors.Result.Split('\n').LastOrDefault(l => l.Length > 0 && !l.Contains("warning", StringComparison.Ordinal));
-        return said ?? (_process.ExitCode == GuestStatus.Ok ? null : $"it ended with status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}");
+        return said ?? (_process.ExitCode == _okStatus ? null : $"it ended with status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}");
     }
 
     public void Dispose()

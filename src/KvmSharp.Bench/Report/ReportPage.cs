@@ -37,8 +37,8 @@ public static class ReportPage
         foreach (IGrouping<string, Series> work in report.Series.GroupBy(s => s.Work))
             AppendWork(page, work.Key, [.. work.Select(s => (s, $"c{colours.IndexOf(Colour(s)) % Colours}"))]);
         page.Append("<h2>All figures</h2>\n");
-        foreach (IGrouping<string, Series> group in report.Series.GroupBy(s => string.Join('|', s.Metrics.Select(m => m.Name))))
-            AppendTable(page, [.. group]);
+        foreach (List<string[]> rows in FigureRows.Tables(report))
+            AppendTable(page, rows);
         return page.Append("</body></html>\n").ToString();
     }
 
@@ -47,7 +47,7 @@ public static class ReportPage
     private static void AppendWork(StringBuilder page, string work, IReadOnlyList<(Series Series, string Style)> series)
     {
         page.Append($"<h2>{Svg.Escape(work)}</h2>\n");
-        foreach (string metric in (string[])["rate", "cost", "over floor", "exits"])
+        foreach (string metric in (string[])["rate", "speed", "cost", "over floor", "exits"])
             AppendChart(page, Caption(metric), BarChart.Draw(work, metric, series));
         AppendChart(page, "Latency: part of the operations that took at most so long", LatencyChart.Draw(work, series));
     }
@@ -61,23 +61,21 @@ public static class ReportPage
     private static string Caption(string metric) => metric switch
     {
         "rate" => "Operations per second",
+        "speed" => "Megabits per second",
         "exits" => "Exits to the monitor per operation",
         "cost" => "Nanoseconds for one",
         _ => "Nanoseconds above the floor",
     };
 
-    private static void AppendTable(StringBuilder page, List<Series> series)
+    private static void AppendTable(StringBuilder page, List<string[]> rows)
     {
-        page.Append("<div class=\"wide\"><table><tr><th>what</th><th>side</th>");
-        foreach (Metric m in series[0].Metrics)
-            page.Append($"<th>{Svg.Escape(m.Name)} {Svg.Escape(m.Unit)}</th>");
-        foreach (Series s in series)
+        page.Append("<div class=\"wide\"><table>");
+        for (int i = 0; i < rows.Count; i++)
         {
-            page.Append($"</tr>\n<tr><td>{Svg.Escape(s.Topic)}</td><td>{Svg.Escape(s.Side)}</td>");
-            foreach (Metric m in s.Metrics)
-                page.Append($"<td>{Number.Format(m.Median)} ± {Number.Spread(m)}</td>");
+            string cell = i == 0 ? "th" : "td";
+            page.Append("<tr>").AppendJoin("", rows[i].Select(text => $"<{cell}>{Svg.Escape(text)}</{cell}>")).Append("</tr>\n");
         }
 
-        page.Append("</tr>\n</table></div>\n");
+        page.Append("</table></div>\n");
     }
 }

@@ -11,18 +11,13 @@ public static class ReportTable
         foreach (Fact fact in report.Host.Concat(report.Settings))
             text.Append($"{fact.Name}: {fact.Value}\n");
         text.Append('\n');
-        foreach (IGrouping<string, Series> group in report.Series.GroupBy(s => string.Join('|', s.Metrics.Select(m => m.Name))))
-            Append(text, [.. group]);
-        return text.ToString();
-    }
+        foreach (List<string[]> rows in FigureRows.Tables(report))
+        {
+            AppendAligned(text, rows);
+            text.Append('\n');
+        }
 
-    private static void Append(StringBuilder text, List<Series> series)
-    {
-        List<string[]> rows = [["what", "side", .. series[0].Metrics.Select(m => m.Unit.Length == 0 ? m.Name : $"{m.Name} ({m.Unit})")]];
-        foreach (Series s in series)
-            rows.Add([s.Topic, s.Side, .. s.Metrics.Select(m => $"{Number.Format(m.Median)} ± {Number.Spread(m)}")]);
-        AppendAligned(text, rows);
-        text.Append('\n');
+        return text.ToString();
     }
 
     /// <summary>Two columns of words to the left, the rest to the right.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Bench.Exits;
+using KvmSharp.Bench.Guest;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Bench.Report;
 using KvmSharp.Machine.Config;
@@ -7,19 +8,19 @@ using Microsoft.Extensions.Logging;
 
 namespace KvmSharp.Cli.Commands;
 
-/// <summary><c>kvmsharp bench paths|exits</c>: measures, prints a table, writes what else was asked for.</summary>
+/// <summary><c>kvmsharp bench paths|guest|exits</c>: measures, prints a table, writes what else was asked for.</summary>
 internal static class BenchCommand
 {
-    private static readonly string[] s_benches = ["paths", "exits"];
+    private static readonly string[] s_benches = ["paths", "guest", "exits"];
 
     public static ExitCode Execute(string[] args, CliOutput output)
     {
         if (args.Length == 0)
-            throw new ConfigException($"bench needs to know what to measure: {string.Join(" or ", s_benches)}", "kvmsharp bench --help says more");
+            throw new ConfigException($"bench needs to know what to measure: {string.Join(", ", s_benches[..^1])} or {s_benches[^1]}", "kvmsharp bench --help says more");
         if (!s_benches.Contains(args[0]))
         {
             string? closest = Suggestion.Closest(args[0], s_benches);
-            throw new ConfigException($"no benchmark '{Printable.Line(args[0])}'", closest is null ? $"there is {string.Join(" and ", s_benches)}" : $"did you mean {closest}?");
+            throw new ConfigException($"no benchmark '{Printable.Line(args[0])}'", closest is null ? $"there are {string.Join(", ", s_benches[..^1])} and {s_benches[^1]}" : $"did you mean {closest}?");
         }
 
         BenchOptions options = BenchOptions.Parse(args[0], args[1..]);
@@ -53,7 +54,9 @@ internal static class BenchCommand
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         var loggers = new StderrLoggerFactory(LogLevel.Warning, output);
         void Progress(string what) => output.Error(what);
-        return options.Exits is { } rounds ? new ExitBench(rounds, Progress).Run(cancel.Token) : new PathBench(options.Paths, loggers, Progress).Run(cancel.Token);
+        return options.Exits is { } rounds ? new ExitBench(rounds, Progress).Run(cancel.Token)
+            : options.Guest is { } guest ? new GuestBench(guest, loggers, Progress).Run(cancel.Token)
+            : new PathBench(options.Paths, loggers, Progress).Run(cancel.Token);
     }
 
     private static void CheckTarget(string path)

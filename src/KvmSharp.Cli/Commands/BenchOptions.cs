@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using KvmSharp.Bench.Guest;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Machine.Config;
 
@@ -9,14 +10,18 @@ namespace KvmSharp.Cli.Commands;
 /// <summary>What <c>kvmsharp bench</c> was asked for.</summary>
 internal sealed record BenchOptions
 {
-    private const int MaxRounds = 1000, MaxMilliseconds = 60_000, DefaultExitRounds = 11;
+    private const int MaxRounds = 1000, MaxMilliseconds = 60_000, MaxSeconds = 600, DefaultExitRounds = 11;
 
     private static readonly string[] s_common = ["--rounds", "--json", "--html", "--compare"];
     private static readonly string[] s_ofPaths = ["--warmup", "--measure", "--disk", "--tap", "--peer", "--kvm-device"];
+    private static readonly string[] s_ofGuest = ["--kernel", "--initrd", "--paths", "--seconds", "--disk", "--peer", "--kvm-device"];
     private static readonly string[] s_flags = ["--no-disk", "--no-net"];
 
     /// <summary>For <c>bench paths</c>.</summary>
     public PathOptions Paths { get; init; } = new();
+
+    /// <summary>For <c>bench guest</c>; null when that was not asked for.</summary>
+    public GuestOptions? Guest { get; init; }
 
     /// <summary>Rounds of <c>bench exits</c>; null when that was not asked for.</summary>
     public int? Exits { get; init; }
@@ -48,7 +53,8 @@ internal sealed record BenchOptions
         return new BenchOptions
         {
             Exits = exits ? Number(given, "--rounds", 1, MaxRounds) ?? DefaultExitRounds : null,
-            Paths = exits ? new PathOptions() : ReadPaths(given, !Said("--no-disk"), !Said("--no-net")),
+            Guest = bench == "guest" ? ReadGuest(given) : null,
+            Paths = bench != "paths" ? new PathOptions() : ReadPaths(given, !Said("--no-disk"), !Said("--no-net")),
             Json = given.GetValueOrDefault("--json"),
             Html = given.GetValueOrDefault("--html"),
             Compare = given.GetValueOrDefault("--compare"),
@@ -56,7 +62,42 @@ internal sealed record BenchOptions
     }
 
     /// <summary>The options of a benchmark.</summary>
-    public static string[] NamesOf(string bench) => bench == "exits" ? s_common : [.. s_common, .. s_ofPaths, .. s_flags];
+    public static string[] NamesOf(string bench) => bench switch
+    {
+        "exits" => s_common,
+        "guest" => [.. s_common, .. s_ofGuest],
+        _ => [.. s_common, .. s_ofPaths, .. s_flags],
+    };
+
+    private static GuestOptions ReadGuest(Dictionary<string, string> given)
+    {
+        var defaults = new GuestOptions { Kernel = ReadFile(given, "--kernel"), Initrd = ReadFile(given, "--initrd") };
+        return defaults with
+        {
+            Rounds = Number(given, "--rounds", 1, MaxRounds) ?? defaults.Rounds,
+            Seconds = Number(given, "--seconds", 1, MaxSeconds) ?? defaults.Seconds,
+            Paths = given.TryGetValue("--paths", out string? paths) ? ReadGuestPaths(paths) : defaults.Paths,
+            Disk = given.ContainsKey("--disk") ? ReadFile(given, "--disk") : null,
+            Peer = given.TryGetValue("--peer", out string? peer) ? ReadPeer(peer) : null,
+            KvmDevice = given.GetValueOrDefault("--kvm-device") ?? defaults.KvmDevice,
+        };
+    }
+
+    private static string ReadFile(Dictionary<string, string> given, string name)
+    {
+        if (!given.TryGetValue(name, out string? path))
+            throw new ConfigException($"bench guest needs {name}", "scripts/guest.sh makes a kernel and an initramfs that it can use; docs/benchmarks.md says how");
+        return File.Exists(path) ? path : throw new ConfigException($"{name} {Printable.Line(path)}: no such file");
+    }
+
+    /// <summary>Names of paths with commas between them, each once.</summary>
+    private static IReadOnlyList<GuestPath> ReadGuestPaths(string text)
+    {
+        string[] known = [.. GuestPath.All.Select(p => p.Name)], names = text.Split(',');
+        foreach (string name in names.Where(n => !known.Contains(n)))
+            throw new ConfigException($"--paths: '{Printable.Line(name)}' is not known", $"there are {string.Join(", ", known)}");
+        return names.Distinct().Count() == names.Length ? [.. names.Select(n => GuestPath.All.First(p => p.Name == n))] : throw new ConfigException("--paths: a path is given twice");
+    }
 
     private static PathOptions ReadPaths(Dictionary<string, string> given, bool withDisk, bool withNet)
     {

@@ -8,6 +8,7 @@ internal static class CompletionCommand
 {
     private static readonly string[] s_shells = ["bash", "zsh", "fish"];
     private const string Commands = "run check bench version completion help";
+    private static readonly string[] s_benchOptions = [.. BenchOptions.NamesOf("paths").Union(BenchOptions.NamesOf("guest"))];
 
     public static ExitCode Execute(string[] args, CliOutput output)
     {
@@ -37,7 +38,7 @@ internal static class CompletionCommand
         text.Append($"    if [ \"$COMP_CWORD\" -eq 1 ]; then COMPREPLY=($(compgen -W \"{Commands}\" -- \"$cur\")); return; fi\n");
         text.Append("    case \"${COMP_WORDS[1]}\" in\n        run) ;;\n");
         text.Append("        check) COMPREPLY=($(compgen -W \"--json --kvm-device --help\" -- \"$cur\")); return ;;\n");
-        text.Append($"        bench) COMPREPLY=($(compgen -W \"paths exits {string.Join(' ', BenchOptions.NamesOf("paths"))} --help\" -- \"$cur\")); return ;;\n");
+        text.Append($"        bench) COMPREPLY=($(compgen -W \"paths guest exits {string.Join(' ', s_benchOptions)} --help\" -- \"$cur\")); return ;;\n");
         text.Append("        completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n        *) return ;;\n    esac\n");
         text.Append("    case \"$prev\" in\n");
         foreach (MachineOption option in MachineOptions.All)
@@ -58,8 +59,8 @@ internal static class CompletionCommand
         var text = new StringBuilder("complete -c kvmsharp -f\n");
         text.Append($"complete -c kvmsharp -n __fish_use_subcommand -a '{Commands}'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n");
-        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -a 'paths exits'\n");
-        foreach (string name in BenchOptions.NamesOf("paths"))
+        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -a 'paths guest exits'\n");
+        foreach (string name in s_benchOptions)
             text.Append($"complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -l {name[2..]} -r -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from check' -l json -d 'machine readable'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l config -r -F -d 'configuration file'\n");
