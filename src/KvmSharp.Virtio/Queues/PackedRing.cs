@@ -124,14 +124,11 @@ internal unsafe struct PackedRing
         // Pairs with the driver's full barrier between writing its event suppression area and re-reading the flags of the next
         // used descriptor: either it sees this one, or we see that it wants an interrupt.
         Interlocked.MemoryBarrier();
-        // One aligned load, so that offset and flags belong together.
-        uint wanted = Volatile.Read(ref *(uint*)_driverEvent);
-        uint mode = wanted >> 16 & 3;
-        if (mode != VRING_PACKED_EVENT_FLAG_DESC || !_eventIdx)
-            return mode != VRING_PACKED_EVENT_FLAG_DISABLE;
-        // Between one and size descriptors since the last check: a whole turn has distance size, not zero.
-        return TryToPosition((ushort)wanted, _size, out uint wantedAt) && Distance(old, wantedAt, _size) < Distance(old, _used, _size);
+        return IsWanted(old, Distance(old, _used, _size));
     }
+
+    /// <inheritdoc cref="SplitRing.WantsInterrupt"/>
+    public readonly bool WantsInterrupt => IsWanted(_published, Distance(_published, _used, _size) + 1);
 
     public readonly void DisableNotifications() =>
         Volatile.Write(ref *(uint*)_deviceEvent, (uint)VRING_PACKED_EVENT_FLAG_DISABLE << 16);
@@ -182,6 +179,18 @@ internal unsafe struct PackedRing
     {
         fault = reason;
         return false;
+    }
+
+    /// <summary>An interrupt is wanted for so many descriptors from a position on.</summary>
+    private readonly bool IsWanted(uint from, uint count)
+    {
+        // One aligned load, so that offset and flags belong together.
+        uint wanted = Volatile.Read(ref *(uint*)_driverEvent);
+        uint mode = wanted >> 16 & 3;
+        if (mode != VRING_PACKED_EVENT_FLAG_DESC || !_eventIdx)
+            return mode != VRING_PACKED_EVENT_FLAG_DISABLE;
+        // Between one and size descriptors since the last check: a whole turn has distance size, not zero.
+        return TryToPosition((ushort)wanted, _size, out uint wantedAt) && Distance(from, wantedAt, _size) < count;
     }
 
     private static ref ushort FlagsOf(byte* entry) => ref *(ushort*)(entry + 14);

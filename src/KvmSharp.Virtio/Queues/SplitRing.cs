@@ -36,6 +36,9 @@ internal unsafe struct SplitRing
 
     public readonly bool HasStaged => _usedCursor != _usedPublished;
 
+    /// <summary>What is staged, or one chain more, would interrupt the driver as it stands. A hint: no barrier.</summary>
+    public readonly bool WantsInterrupt => IsWanted(_usedPublished, (ushort)(_usedCursor + 1));
+
     private readonly ref ushort AvailFlags => ref *(ushort*)_avail;
 
     private readonly ref ushort AvailIdx => ref *(ushort*)(_avail + 2);
@@ -120,11 +123,7 @@ internal unsafe struct SplitRing
         // Pairs with the driver's full barrier between writing used_event or avail.flags and re-reading used.idx: either it sees
         // our index, or we see that it wants an interrupt.
         Interlocked.MemoryBarrier();
-        if (!_eventIdx)
-            return (Volatile.Read(ref AvailFlags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
-        // At most size elements since the last check, so the difference never reaches 65536 and means what it says.
-        ushort usedEvent = Volatile.Read(ref UsedEvent);
-        return (ushort)(_usedCursor - usedEvent - 1) < (ushort)(_usedCursor - old);
+        return IsWanted(old, _usedCursor);
     }
 
     public readonly void DisableNotifications()
@@ -150,6 +149,16 @@ internal unsafe struct SplitRing
     }
 
     public readonly bool HasAvailable => Volatile.Read(ref AvailIdx) != _availCursor;
+
+    /// <summary>An interrupt is wanted for the used elements from one index up to another.</summary>
+    private readonly bool IsWanted(ushort from, ushort to)
+    {
+        if (!_eventIdx)
+            return (Volatile.Read(ref AvailFlags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
+        // At most size elements and one since the last check, so the difference never reaches 65536 and means what it says.
+        ushort usedEvent = Volatile.Read(ref UsedEvent);
+        return (ushort)(to - usedEvent - 1) < (ushort)(to - from);
+    }
 
     private readonly VirtQueueFault Walk(ChainSegments segments, uint index, out ushort count)
     {

@@ -110,6 +110,9 @@ public sealed class VirtQueue
     /// <summary>Makes the staged chains visible to the driver. True: it wants an interrupt for them.</summary>
     public bool Publish() => _packed ? _packedRing.Publish() : _split.Publish();
 
+    /// <summary>Whether what is staged, or one chain more, would interrupt the driver as it stands. A hint: it may change its mind meanwhile.</summary>
+    public bool WantsInterrupt => _packed ? _packedRing.WantsInterrupt : _split.WantsInterrupt;
+
     /// <summary>Asks the driver not to kick while the queue is being worked on. A hint: it may kick all the same.</summary>
     public void DisableNotifications()
     {

@@ -156,7 +156,9 @@ internal sealed class QueueModelRun : IDisposable
     private void Publish()
     {
         int before = Device.InFlight;
+        bool wanted = Device.WantsInterrupt;
         bool interrupt = Device.Publish();
+        Assert.True(wanted || !interrupt);
         Say($"publish {interrupt} {before}");
         if (!_staged || !_driverArmed)
             Assert.False(interrupt);

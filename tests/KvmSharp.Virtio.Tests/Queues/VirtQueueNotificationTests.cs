@@ -18,6 +18,7 @@ public sealed class VirtQueueNotificationTests
         Assert.True(fixture.Driver.TryEnableInterrupts());
         fixture.Offer(1);
 
+        Assert.True(fixture.Device.WantsInterrupt);
         Assert.True(fixture.Serve());
     }
 
@@ -32,6 +33,7 @@ public sealed class VirtQueueNotificationTests
         fixture.Driver.DisableInterrupts();
         fixture.Offer(1);
 
+        Assert.False(fixture.Device.WantsInterrupt);
         Assert.False(fixture.Serve());
         Assert.False(fixture.Driver.TryEnableInterrupts());
     }

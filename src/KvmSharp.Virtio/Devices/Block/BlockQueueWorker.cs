@@ -202,7 +202,8 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
             return false;
         while (!_queue.HasAvailable)
         {
-            if (!_pacing.IsOverdue(NowNs))
+            // To a guest that polls a yield may cost a whole time slice, and there is no interrupt to spare it.
+            if (_queue.WantsInterrupt && !_pacing.IsOverdue(NowNs))
             {
                 // A vCPU may wait for this very CPU.
                 _ = Thread.Yield();
@@ -234,8 +235,8 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
             _pacing.OnArrivals(arrived, NowNs);
         _io.Submit();
         _io.Reap();
-        // With requests at the disk it is the disk that the guest waits for: each counts.
-        if (_io.InFlight > 0 || _pacing.IsEnough(_held))
+        // With requests at the disk it is the disk that the guest waits for: each counts. A guest that polls is spared no interrupt.
+        if (_io.InFlight > 0 || _pacing.IsEnough(_held) || !_queue.WantsInterrupt)
             Publish(paused: false);
         return arrived;
     }
