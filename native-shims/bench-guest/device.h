@@ -39,6 +39,8 @@ struct driver {
     bool (*matches)(const struct pci_function *f);
     /* Null, or what is wrong. */
     const char *(*start)(struct device *d, const struct pci_function *f);
+    /* From now on completion is waited for by interrupt, or is not. Null where wait says it each time. */
+    void (*listen)(struct device *d, bool by_interrupt);
     /* Halts until the device has interrupted, unless there is something to complete already. */
     void (*wait)(struct device *d);
     const struct disk_operations *disk;
@@ -55,6 +57,6 @@ struct device {
     u8 mac[6];
 };
 
-extern const struct driver virtio_blk_driver, virtio_net_driver;
+extern const struct driver e1000_driver, ide_driver, virtio_blk_driver, virtio_net_driver;
 
 #endif

@@ -24,7 +24,7 @@ struct start_info {
     u64 command_line;
 };
 
-static const struct driver *const drivers[] = { &virtio_blk_driver, &virtio_net_driver };
+static const struct driver *const drivers[] = { &ide_driver, &virtio_blk_driver, &e1000_driver, &virtio_net_driver };
 
 void leave(enum exit_status status)
 {

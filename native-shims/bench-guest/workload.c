@@ -227,6 +227,8 @@ static void run(struct device *d, const struct workload *w, const struct plan *p
     u64 cycles = ms * plan->cycles_per_ms;
     u32 before = interrupts;
 
+    if (d->driver->listen)
+        d->driver->listen(d, by_interrupt);
     tally_clear(&tally);
     if (w->action == ROUND_TRIP)
         run_round_trip(d, w, by_interrupt, cycles, 100 * plan->cycles_per_ms);
@@ -268,6 +270,9 @@ void run_workloads(struct device *d, const struct plan *plan)
         if (w->kind != d->driver->kind || (!plan->peer && (w->action == ROUND_TRIP || w->action == RECEIVE)))
             continue;
         if (w->kind == KIND_DISK && d->sectors < w->bytes / SECTOR)
+            continue;
+        /* Without its depth it is read-4k once more. */
+        if (w->action == READ_RANDOM && d->depth < w->depth)
             continue;
         measure(d, w, plan, false);
         if (d->interrupts)

@@ -17,8 +17,8 @@ internal sealed class KvmSharpRun : IGuestRun
     private MachineExit? _exit;
 
     /// <summary>The bench guest.</summary>
-    public KvmSharpRun(PathOptions options, BenchScratch scratch, string commandLine, ILoggerFactory loggers)
-        : this(BenchMachine(options, scratch, commandLine), loggers)
+    public KvmSharpRun(PathOptions options, PathModel model, BenchScratch scratch, string commandLine, ILoggerFactory loggers)
+        : this(BenchMachine(options, model, scratch, commandLine), loggers)
     {
     }
 
@@ -59,13 +59,13 @@ internal sealed class KvmSharpRun : IGuestRun
         _machine.Dispose();
     }
 
-    private static MachineConfig BenchMachine(PathOptions options, BenchScratch scratch, string commandLine)
+    private static MachineConfig BenchMachine(PathOptions options, PathModel model, BenchScratch scratch, string commandLine)
     {
         List<DeviceConfig> devices = [];
         if (options.WithDisk)
-            devices.Add(new DiskConfig { Path = scratch.Disk });
+            devices.Add(new DiskConfig { Path = scratch.Disk, Model = model == PathModel.Emulated ? DiskModel.Ide : DiskModel.Virtio });
         if (options.WithNet)
-            devices.Add(new NetConfig { Tap = options.Tap });
+            devices.Add(new NetConfig { Tap = scratch.Tap, Model = model == PathModel.Emulated ? NetModel.E1000 : NetModel.Virtio });
         return new MachineConfig
         {
             Name = "bench",

@@ -24,17 +24,20 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             // Who begins changes, so that a host that warms up or tires favours nobody.
             string[] sides = options.Peer is null ? [OurSide] : round % 2 == 0 ? [OurSide, PeerSide] : [PeerSide, OurSide];
             foreach (string side in sides)
-                RunSide(side, round, scratch, cancel);
+            {
+                foreach (PathModel model in Enum.GetValues<PathModel>())
+                    RunSide(side, model, round, scratch, cancel);
+            }
         }
 
         return new BenchReport("paths", HostFacts.Read(), Settings(), Condense());
     }
 
-    private void RunSide(string side, int round, BenchScratch scratch, CancellationToken cancel)
+    private void RunSide(string side, PathModel model, int round, BenchScratch scratch, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         string words = string.Create(CultureInfo.InvariantCulture, $"warmup={options.WarmupMs} measure={options.MeasureMs} marks");
-        using IGuestRun run = side == OurSide ? new KvmSharpRun(options, scratch, words, loggers) : new QemuRun(options, options.Peer!, scratch, words);
+        using IGuestRun run = side == OurSide ? new KvmSharpRun(options, model, scratch, words, loggers) : new QemuRun(options, model, options.Peer!, scratch, words);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(((options.WarmupMs + options.MeasureMs) * PatienceFactor * WorkloadLimit) + PatienceMs);
         using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);

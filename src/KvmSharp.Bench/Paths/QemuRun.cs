@@ -12,8 +12,8 @@ internal sealed class QemuRun : IGuestRun
     private readonly int _okStatus;
 
     /// <summary>The bench guest, with QEMU's fastest set-up of the same devices.</summary>
-    public QemuRun(PathOptions options, QemuPeer peer, BenchScratch scratch, string commandLine)
-        : this(peer.Program, Arguments(options, peer, scratch, commandLine), GuestStatus.Ok)
+    public QemuRun(PathOptions options, PathModel model, QemuPeer peer, BenchScratch scratch, string commandLine)
+        : this(peer.Program, Arguments(options, model, peer, scratch, commandLine), GuestStatus.Ok)
     {
     }
 
@@ -76,8 +76,9 @@ internal sealed class QemuRun : IGuestRun
         _process.Dispose();
     }
 
-    private static List<string> Arguments(PathOptions options, QemuPeer peer, BenchScratch scratch, string commandLine)
+    private static List<string> Arguments(PathOptions options, PathModel model, QemuPeer peer, BenchScratch scratch, string commandLine)
     {
+        bool emulated = model == PathModel.Emulated;
         List<string> arguments =
         [
             "-M", "pc", "-accel", peer.Accelerator, "-cpu", "qemu64", "-m", "64", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
@@ -88,14 +89,13 @@ internal sealed class QemuRun : IGuestRun
             arguments.AddRange(
             [
                 "-object", "iothread,id=io0", "-drive", $"file={scratch.Disk.Replace(",", ",,", StringComparison.Ordinal)},format=raw,if=none,id=disk0,aio=io_uring",
-                "-device", "virtio-blk-pci,drive=disk0,iothread=io0",
+                "-device", emulated ? "ide-hd,drive=disk0,bus=ide.0" : "virtio-blk-pci,drive=disk0,iothread=io0",
             ]);
         }
 
         if (options.WithNet)
         {
-            string name = options.Tap is { } tap ? $"ifname={tap}," : "";
-            arguments.AddRange(["-netdev", $"tap,id=net0,{name}script={scratch.TapScript},downscript=no,vhost=off", "-device", "virtio-net-pci,netdev=net0"]);
+            arguments.AddRange(["-netdev", $"tap,id=net0,ifname={scratch.Tap},script={scratch.TapScript},downscript=no,vhost=off", "-device", $"{(emulated ? "e1000" : "virtio-net-pci")},netdev=net0"]);
         }
 
         return arguments;
