@@ -7,10 +7,17 @@ namespace KvmSharp.Core.Memory;
 /// <summary>The one owner of a memory mapping; munmap(2) on dispose.</summary>
 public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
 {
-    private MappedRegion(void* address, ulong length)
+    /// <summary>Nothing is mapped in this many bytes before and behind an aligned mapping: running off its end faults at once.</summary>
+    private const ulong GuardBytes = 64 << 10;
+
+    private readonly nuint _before, _mapped;
+
+    private MappedRegion(void* address, ulong length, nuint before = 0, nuint mapped = 0)
         : base(ownsHandle: true)
     {
         Length = length;
+        _before = before;
+        _mapped = mapped == 0 ? (nuint)length : mapped;
         SetHandle((nint)address);
     }
 
@@ -28,15 +35,15 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
 
     /// <summary>
     /// As <see cref="MapShared"/> or, without a file, anonymous memory of this process alone, at a multiple of <paramref name="alignment"/>, a power of
-    /// two of whole pages: huge pages need guest and host addresses that are congruent.
+    /// two of whole pages: huge pages need guest and host addresses that are congruent. Lies between guard pages.
     /// </summary>
     public static MappedRegion MapAligned(FileDescriptor? file, ulong length, ulong alignment)
     {
-        nuint reserved = checked((nuint)(length + alignment));
+        nuint reserved = checked((nuint)(length + alignment + 2 * GuardBytes));
         byte* start = (byte*)Libc.mmap(null, reserved, LibcConstants.PROT_NONE, LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS | LibcConstants.MAP_NORESERVE, -1, 0);
         if ((nint)start == -1)
             throw LinuxException.FromLastError($"mmap of {length} bytes");
-        byte* aligned = (byte*)(((ulong)start + alignment - 1) & ~(alignment - 1));
+        byte* aligned = (byte*)(((ulong)start + GuardBytes + alignment - 1) & ~(alignment - 1));
         int flags = (file is null ? LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS : LibcConstants.MAP_SHARED) | LibcConstants.MAP_NORESERVE | LibcConstants.MAP_FIXED;
         // SAFETY: [aligned, aligned + length) lies inside the reservation just made, which nothing else uses.
         void* mapped = Libc.mmap(aligned, (nuint)length, LibcConstants.PROT_READ | LibcConstants.PROT_WRITE, flags, file?.Value ?? -1, 0);
@@ -48,11 +55,13 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
         }
 
         nuint pages = (nuint)((length + 4095) & ~4095UL);
-        if (aligned > start)
-            _ = Libc.munmap(start, (nuint)(aligned - start));
-        if (aligned + pages < start + reserved)
-            _ = Libc.munmap(aligned + pages, (nuint)(start + reserved - (aligned + pages)));
-        return new MappedRegion(aligned, length);
+        byte* first = aligned - GuardBytes;
+        byte* end = aligned + pages + GuardBytes;
+        if (first > start)
+            _ = Libc.munmap(start, (nuint)(first - start));
+        if (end < start + reserved)
+            _ = Libc.munmap(end, (nuint)(start + reserved - end));
+        return new MappedRegion(aligned, length, (nuint)GuardBytes, (nuint)(end - first));
     }
 
     private static MappedRegion Map(ulong length, int flags, int fd, long offset)
@@ -61,5 +70,5 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
         return (nint)address != -1 ? new MappedRegion(address, length) : throw LinuxException.FromLastError($"mmap of {length} bytes");
     }
 
-    protected override bool ReleaseHandle() => Libc.munmap((void*)handle, (nuint)Length) == 0;
+    protected override bool ReleaseHandle() => Libc.munmap((byte*)handle - _before, _mapped) == 0;
 }
