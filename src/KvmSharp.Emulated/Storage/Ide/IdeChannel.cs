@@ -74,7 +74,7 @@ internal sealed class IdeChannel : IPioDevice, ISharedAccessLock, IIdeBus, IDisp
         else if (offset == IdeRegister.Data)
             ReadData(data);
         else if (offset == IdeRegister.Status)
-            data[0] = (byte)(Selected?.ReadStatus() ?? AtaStatus.None);
+            data[0] = (byte)(IsResetting ? AtaStatus.Busy : Selected?.ReadStatus() ?? AtaStatus.None);
         else
             data[0] = (Selected ?? _drives[0]).Read(offset, previous: (_control & HighOrder) != 0);
         return BusStatus.Ok;
@@ -148,6 +148,21 @@ internal sealed class IdeChannel : IPioDevice, ISharedAccessLock, IIdeBus, IDisp
             foreach (IdeDrive drive in _drives)
             {
                 if (drive.IsBusy)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>After a reset drive 0 waits for drive 1 (PDIAG-, ATA-7 vol. 1 §9.3): a drive that looks ready must take its commands.</summary>
+    private bool IsResetting
+    {
+        get
+        {
+            foreach (IdeDrive drive in _drives)
+            {
+                if (drive.IsResetting)
                     return true;
             }
 
@@ -256,6 +271,7 @@ internal sealed class IdeChannel : IPioDevice, ISharedAccessLock, IIdeBus, IDisp
                 return BusStatus.BadSize;
             data[0] = !channel._isDecoded ? (byte)0xFF
                 : channel._drives.Count == 0 ? Floating
+                : channel.IsResetting ? (byte)AtaStatus.Busy
                 : (byte)(channel.Selected?.Status ?? AtaStatus.None);
             return BusStatus.Ok;
         }

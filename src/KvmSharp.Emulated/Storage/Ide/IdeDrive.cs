@@ -62,6 +62,9 @@ internal sealed partial class IdeDrive : IDriveIoOwner, IDisposable
     /// <summary>True: the registers are the drive's, not the guest's.</summary>
     public bool IsBusy => (_status & (AtaStatus.Busy | AtaStatus.DataRequest)) != 0;
 
+    /// <summary>From SRST on, until commands are taken again.</summary>
+    public bool IsResetting => _status == AtaStatus.Busy;
+
     /// <summary>The direction of the transfer that waits for the bus master: into guest memory.</summary>
     public bool DmaReadsDisk => _transfer.Operation == BlockOperation.Read;
 

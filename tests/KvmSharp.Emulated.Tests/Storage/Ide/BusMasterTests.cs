@@ -238,6 +238,23 @@ public sealed class BusMasterTests
     }
 
     [Fact]
+    public void Reset_WhileTheOtherDiskIsAtIt_NoDriveLooksReadyBefore()
+    {
+        using var bed = new IdeBed(disks: 2);
+        bed.Faults[1].Hold = true;
+        bed.Command(0x20, device: IdeBed.Slave);
+        bed.Control(0x04);
+        bed.Control(0x00);
+        Assert.Equal(0x80, bed.AlternateStatus());
+        Assert.Equal(0x80, bed.In(IdeRegister.Status));
+
+        bed.Faults[1].Hold = false;
+        Assert.Equal(IdeBed.Idle, bed.WaitNotBusy());
+        bed.Command(0x20);
+        Assert.Equal(IdeBed.WantsData, bed.WaitInterrupt());
+    }
+
+    [Fact]
     public void Reset_WhileTheDiskIsAtIt_DriveIsBusyUntilMemoryIsNoLongerTouched()
     {
         using IdeBed bed = ReadUnderWay();
