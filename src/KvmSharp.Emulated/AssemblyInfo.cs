@@ -1,3 +1,4 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("KvmSharp.Emulated.Tests")]
+[assembly: InternalsVisibleTo("KvmSharp.Fuzz")]
