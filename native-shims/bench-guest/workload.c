@@ -241,6 +241,11 @@ static void run(struct device *d, const struct workload *w, const struct plan *p
     tally.interrupts = interrupts - before;
 }
 
+static bool needs_peer(const struct workload *w)
+{
+    return w->action == ROUND_TRIP || w->action == RECEIVE;
+}
+
 static void measure(struct device *d, const struct workload *w, const struct plan *plan, bool by_interrupt)
 {
     unsigned int depth = w->depth < d->depth ? w->depth : d->depth;
@@ -248,6 +253,8 @@ static void measure(struct device *d, const struct workload *w, const struct pla
     line_start("begin", w->name);
     field_text("path", d->driver->name);
     line_end();
+    if (needs_peer(w))
+        mark(MARK_PEER, plan->cycles_per_ms);
     run(d, w, plan, by_interrupt, plan->warmup_ms);
     if (plan->marks)
         mark(MARK_BEGIN, plan->cycles_per_ms);
@@ -267,7 +274,7 @@ void run_workloads(struct device *d, const struct plan *plan)
     for (unsigned int i = 0; i < ARRAY_LENGTH(workloads); i++) {
         const struct workload *w = &workloads[i];
 
-        if (w->kind != d->driver->kind || (!plan->peer && (w->action == ROUND_TRIP || w->action == RECEIVE)))
+        if (w->kind != d->driver->kind || (!plan->peer && needs_peer(w)))
             continue;
         if (w->kind == KIND_DISK && d->sectors < w->bytes / SECTOR)
             continue;

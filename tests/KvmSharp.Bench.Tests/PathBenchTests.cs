@@ -18,26 +18,27 @@ public sealed class PathBenchTests
 
         string[] expected =
         [
-            "ide read-4k", "ide read-64k", "ide write-4k", "e1000 send-64", "e1000 send-1514",
-            "virtio-blk read-4k", "virtio-blk read-4k-deep", "virtio-blk read-64k", "virtio-blk write-4k", "virtio-net send-64", "virtio-net send-1514",
+            "ide read-4k", "ide read-64k", "ide write-4k", "e1000 send-64", "e1000 send-1514", "e1000 round-trip", "e1000 receive-64",
+            "virtio-blk read-4k", "virtio-blk read-4k-deep", "virtio-blk read-64k", "virtio-blk write-4k", "virtio-net send-64", "virtio-net send-1514", "virtio-net round-trip", "virtio-net receive-64",
         ];
         Assert.Equal(expected.SelectMany(e => (string[])[$"{e} polled", $"{e} interrupt"]), report.Series.Select(s => s.Topic));
         Assert.All(report.Series, s => Assert.Equal("kvmsharp", s.Side));
         Assert.All(report.Series, AssertFigures);
-        Assert.All(report.Series, s => Assert.NotNull(s.Find("exits")));
-        Assert.All(report.Series.Where(s => s.Completion == "polled"), s => Assert.Equal(0, s.Find("interrupts")!.Median));
+        Assert.All(report.Series.Where(s => !MayStarve(s)), s => Assert.NotNull(s.Find("exits")));
+        Assert.All(report.Series.Where(s => s.Completion == "polled"), s => Assert.Equal(0, s.Find("interrupts")?.Median ?? 0));
         Assert.All(report.Series.Where(s => s.Completion == "interrupt"), s => Assert.True(s.Find("interrupts")!.Median > 0, s.Topic));
     });
 
     [QemuFact]
-    public void Qemu_SameGuest_SameWorkloads()
+    public void Qemu_SameGuest_SameWorkloads() => NetworkNamespace.Run(() =>
     {
-        BenchReport report = Run(s_short with { WithNet = false, Peer = new QemuPeer(Accelerator: "tcg") });
+        BenchReport report = Run(s_short with { Peer = new QemuPeer(Accelerator: "tcg") });
 
         Assert.Equal(report.Series.Where(s => s.Side == "kvmsharp").Select(s => s.Topic), report.Series.Where(s => s.Side == "qemu").Select(s => s.Topic));
-        Assert.Equal(14, report.Series.Count(s => s.Side == "qemu"));
+        Assert.Equal(30, report.Series.Count(s => s.Side == "qemu"));
         Assert.All(report.Series, AssertFigures);
-    }
+        Assert.DoesNotContain("ksb", NetworkNamespace.Ip("link"), StringComparison.Ordinal);
+    });
 
     [Fact]
     public void PeerMissing_SaysSoAndLeavesNothing()
@@ -62,6 +63,14 @@ public sealed class PathBenchTests
         Assert.Empty(Folders().Except(before));
     }
 
+    [Fact]
+    public void FramePeer_NoSuchInterface_SaysSo()
+    {
+        BenchException error = Assert.Throws<BenchException>(() => new FramePeer("nowhere0", "round-trip"));
+
+        Assert.Contains("nowhere0", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("what is this")]
     [InlineData("[1,2]")]
@@ -82,12 +91,18 @@ public sealed class PathBenchTests
 
     private static void AssertFigures(Series series)
     {
-        Assert.Null(series.Find("errors"));
+        if (series.Work != "round-trip")
+            Assert.Null(series.Find("errors"));
+        if (MayStarve(series) && series.Find("rate")!.Median == 0)
+            return;
         Assert.True(series.Find("rate")!.Median > 0, series.Topic);
         Assert.True(series.Find("p50")!.Median > 0, series.Topic);
         Assert.True(series.Find("p99")!.Median >= series.Find("p50")!.Median, series.Topic);
         Assert.Equal(series.Latency.Select(b => b.Nanoseconds).Order(), series.Latency.Select(b => b.Nanoseconds));
     }
+
+    /// <summary>A guest that polls for what others send gets nothing in so short a time if these have to wait for its CPU. A round trip then counts as lost.</summary>
+    private static bool MayStarve(Series series) => series is { Completion: "polled", Work: "receive-64" or "round-trip" };
 
     private static string[] Folders() => [.. Directory.GetDirectories(Path.GetTempPath(), "kvmsharp-bench-*"), .. Directory.GetDirectories("/dev/shm", "kvmsharp-bench-*")];
 }

@@ -4,13 +4,18 @@ using System.Text.Json;
 namespace KvmSharp.Bench.Paths;
 
 /// <summary>Follows one boot of the bench guest: answers its marks and collects its results.</summary>
-internal sealed class GuestSession(IGuestRun run, Action<string> onBegin)
+/// <param name="run">The guest.</param>
+/// <param name="tap">The interface on which its network is answered.</param>
+/// <param name="onBegin">Told of each workload.</param>
+internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onBegin) : IDisposable
 {
-    private const byte BeginMark = 0x02, EndMark = 0x03;
+    private const byte BeginMark = 0x02, EndMark = 0x03, PeerMark = 0x05;
     private const int MaxLineBytes = 1 << 20;
 
     private readonly List<PathSample> _samples = [];
     private long? _exitsBefore, _exits;
+    private string _work = "";
+    private FramePeer? _peer;
     private bool _ended;
 
     /// <summary>Runs the guest to its end. Throws <see cref="BenchException"/> when that is not the one it should come to.</summary>
@@ -29,6 +34,11 @@ internal sealed class GuestSession(IGuestRun run, Action<string> onBegin)
                 _exits = run.ReadExits() - _exitsBefore;
                 run.Answer();
             }
+            else if (b == PeerMark)
+            {
+                _peer = new FramePeer(tap, _work);
+                run.Answer();
+            }
             else if (b == '\n')
             {
                 OnLine(line.ToString().TrimEnd('\r'));
@@ -45,10 +55,13 @@ internal sealed class GuestSession(IGuestRun run, Action<string> onBegin)
         return _ended ? _samples : throw new BenchException("the bench guest ended before it was done");
     }
 
+    public void Dispose() => EndPeer();
+
     private void OnLine(string line)
     {
         if (PathSample.Parse(line, _exits) is { } sample)
         {
+            EndPeer();
             _samples.Add(sample);
             return;
         }
@@ -56,10 +69,19 @@ internal sealed class GuestSession(IGuestRun run, Action<string> onBegin)
         using JsonDocument document = JsonDocument.Parse(line);
         JsonElement root = document.RootElement;
         if (root.TryGetProperty("begin", out JsonElement begin))
-            onBegin($"{root.GetProperty("path").GetString()} {begin.GetString()}");
+        {
+            _work = begin.GetString()!;
+            onBegin($"{root.GetProperty("path").GetString()} {_work}");
+        }
         else if (root.TryGetProperty("broken", out JsonElement broken))
             throw new BenchException($"the bench guest cannot use {broken.GetString()}: {root.GetProperty("problem").GetString()}");
         else if (root.TryGetProperty("end", out _))
             _ended = true;
+    }
+
+    private void EndPeer()
+    {
+        _peer?.Dispose();
+        _peer = null;
     }
 }

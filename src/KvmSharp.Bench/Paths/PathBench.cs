@@ -36,15 +36,15 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
     private void RunSide(string side, PathModel model, int round, BenchScratch scratch, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
-        string words = string.Create(CultureInfo.InvariantCulture, $"warmup={options.WarmupMs} measure={options.MeasureMs} marks");
+        string words = string.Create(CultureInfo.InvariantCulture, $"warmup={options.WarmupMs} measure={options.MeasureMs} marks{(options.WithNet && FramePeer.IsAllowed ? " peer" : "")}");
         using IGuestRun run = side == OurSide ? new KvmSharpRun(options, model, scratch, words, loggers) : new QemuRun(options, model, options.Peer!, scratch, words);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(((options.WarmupMs + options.MeasureMs) * PatienceFactor * WorkloadLimit) + PatienceMs);
         using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
         try
         {
-            foreach (PathSample sample in new GuestSession(run, what => progress($"round {round + 1} of {options.Rounds}, {side}: {what}")).Run())
-                _samples.Add((side, sample));
+            using var session = new GuestSession(run, scratch.Tap, what => progress($"round {round + 1} of {options.Rounds}, {side}: {what}"));
+            _samples.AddRange(session.Run().Select(sample => (side, sample)));
         }
         catch (BenchException e)
         {
