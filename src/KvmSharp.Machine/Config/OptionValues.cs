@@ -54,7 +54,7 @@ public sealed class OptionValues(string where)
             : text.EndsWith('s') ? (text[..^1], 1)
             : text.EndsWith('m') ? (text[..^1], 60)
             : (text, 1);
-        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value * scale <= 86400
+        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value * scale is >= 0 and <= 86400
             ? TimeSpan.FromSeconds(value * scale)
             : throw Bad(key, text, "is not a time, as 10s, 500ms or 2m, at most a day");
     }

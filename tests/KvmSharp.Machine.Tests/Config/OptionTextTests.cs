@@ -83,6 +83,8 @@ public sealed class OptionTextTests
     [InlineData("serial", "tcp:1")]
     [InlineData("debug-exit", "65536")]
     [InlineData("grace", "-1s")]
+    [InlineData("grace", "-Infinity")]
+    [InlineData("grace", "NaN")]
     [InlineData("grace", "soon")]
     [InlineData("kernel", "")]
     public void Apply_Nonsense_IsRefused(string option, string text) => Assert.Throws<ConfigException>(() => Apply(option, text));
