@@ -115,6 +115,8 @@ internal sealed class FuzzSession : IDisposable
     {
         Renew();
         string signature = Signature(error);
+        // Printing a stack trace opens symbol files, which is not the target's growth.
+        _gauges = 0;
         if (!_signatures.Add(signature))
             return null;
         byte[]? culprit = Fails(input, signature) ? input : _history.Reverse().FirstOrDefault(earlier => Fails(earlier, signature));

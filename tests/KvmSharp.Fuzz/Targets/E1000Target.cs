@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using KvmSharp.Backends.Net;
-using KvmSharp.Core.Events;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Pci;
@@ -12,7 +11,7 @@ using static KvmSharp.Emulated.Net.E1000.E1000Registers;
 namespace KvmSharp.Fuzz.Targets;
 
 /// <summary>The e1000: registers of memory and of the I/O window, both descriptor rings with legacy, context and data descriptors, packets from the host.</summary>
-internal sealed class E1000Target : IFuzzTarget, IEventSink
+internal sealed class E1000Target : IFuzzTarget
 {
     private const ulong TransmitRing = FuzzGuest.Rings, ReceiveRing = FuzzGuest.Rings + 0x1000;
     private const int RingCount = 32;
@@ -28,19 +27,16 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
     private readonly MmioBus _mmio = new();
     private readonly FakeInterruptFabric _interrupts = new();
     private readonly FuzzNet _net = new();
-    private readonly EventLoop _loop;
+    private readonly FuzzLoop _loop = new();
     private readonly PciRoot _root;
     private readonly E1000Device _device;
     private readonly ulong _base;
     private readonly ushort _window;
-    private Exception? _loopFailure;
     private uint _transmitAt;
 
     internal E1000Target()
     {
-        _loop = new EventLoop(new EventLoopOptions { Name = "fuzz-e1000", OnFailure = exception => _loopFailure = exception });
-        _loop.Start();
-        _device = new E1000Device(new E1000Options { Mac = new MacAddress(0x5254_0012_3456), LinkCheckNs = 0 }, _net, _memory, _loop);
+        _device = new E1000Device(new E1000Options { Mac = new MacAddress(0x5254_0012_3456), LinkCheckNs = 0 }, _net, _memory, _loop.Loop);
         _root = new PciRoot(_pio, _mmio, new PciWindows { Memory32Start = 0xC000_0000, Memory32Length = 0x1000_0000, IoStart = 0x1000, IoLength = 0x1000 },
             new PciInterruptRouter(_interrupts, 16));
         _root.Attach(new Bdf(0, 1), _device.Function);
@@ -60,7 +56,7 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
                 StartReceive((uint)(script.U16() << 8 | how));
             while (!script.AtEnd)
                 Do(script);
-            Settle();
+            _loop.Settle();
         }
         finally
         {
@@ -79,7 +75,7 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
         ulong control;
         while (_memory.TryRead(new GuestAddress(TransmitRing + 8), out control) && (control >> 32 & 1) == 0)
         {
-            Settle();
+            _loop.Settle();
             FuzzFailure.Unless(Stopwatch.GetElapsedTime(start) < s_patience, "a frame is not sent after a reset");
         }
 
@@ -93,11 +89,6 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
         _loop.Dispose();
         _net.Close();
         _memory.Dispose();
-    }
-
-    void IEventSink.OnReady(uint cookie, uint epollEvents)
-    {
-        // Settling is being called at all.
     }
 
     private uint this[uint register]
@@ -136,7 +127,7 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
                 this[TDT] = _transmitAt;
                 break;
             case 8:
-                Settle();
+                _loop.Settle();
                 break;
             case 9:
                 _net.OnHost(script);
@@ -213,23 +204,11 @@ internal sealed class E1000Target : IFuzzTarget, IEventSink
         this[RCTL] = RCTL_EN | RCTL_BAM | control;
     }
 
-    private void Settle()
-    {
-        _loop.Invoke(this, 0);
-        Check();
-    }
-
-    private void Check()
-    {
-        if (_loopFailure is { } failure)
-            throw new FuzzFailure("an exception ended the I/O thread", failure);
-    }
-
     private void Reset()
     {
         _device.Function.WriteConfig(PciRegisters.Command, [PciRegisters.CommandIo | PciRegisters.CommandMemory | PciRegisters.CommandBusMaster, 0]);
         this[CTRL] = CTRL_RST;
-        Settle();
+        _loop.Settle();
         FuzzFailure.Unless(this[TCTL] == 0 && (this[RCTL] & RCTL_EN) == 0, "a ring is enabled after a reset");
         FuzzFailure.Unless((this[CTRL] & CTRL_RST) == 0, "a reset does not end");
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using KvmSharp.Core.Events;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Pci;
@@ -11,7 +10,7 @@ using KvmSharp.TestKit.Fakes;
 namespace KvmSharp.Fuzz.Targets;
 
 /// <summary>Both channels of the IDE controller with three disks: task files, data ports, bus master registers and hostile region tables.</summary>
-internal sealed class IdeTarget : IFuzzTarget, IEventSink
+internal sealed class IdeTarget : IFuzzTarget
 {
     private const ushort Primary = 0x1F0, Secondary = 0x170, ControlOffset = 0x206;
     private const int DiskBytes = 0x2_0000;
@@ -25,17 +24,14 @@ internal sealed class IdeTarget : IFuzzTarget, IEventSink
     private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = FuzzGuest.Bytes });
     private readonly PioBus _pio = new();
     private readonly FakeInterruptFabric _interrupts = new();
-    private readonly EventLoop _loop;
+    private readonly FuzzLoop _loop = new();
     private readonly PciRoot _root;
     private readonly IdeController _controller;
     private readonly ushort _busMaster;
-    private Exception? _loopFailure;
 
     internal IdeTarget()
     {
-        _loop = new EventLoop(new EventLoopOptions { Name = "fuzz-ide", OnFailure = exception => _loopFailure = exception });
-        _loop.Start();
-        IdeDiskOptions[] disks = [.. Enumerable.Range(0, 3).Select(i => new IdeDiskOptions { Backend = new MemoryBlockBackend(DiskBytes), Loop = _loop, Serial = $"SN{i}" })];
+        IdeDiskOptions[] disks = [.. Enumerable.Range(0, 3).Select(i => new IdeDiskOptions { Backend = new MemoryBlockBackend(DiskBytes), Loop = _loop.Loop, Serial = $"SN{i}" })];
         _controller = new IdeController(disks, _memory, _interrupts.GetLine(14), _interrupts.GetLine(15));
         _root = new PciRoot(_pio, new MmioBus(), new PciWindows { Memory32Start = 0xC000_0000, Memory32Length = 0x1000_0000, IoStart = 0x1000, IoLength = 0x1000 },
             new PciInterruptRouter(_interrupts, 16));
@@ -89,11 +85,6 @@ internal sealed class IdeTarget : IFuzzTarget, IEventSink
         _memory.Dispose();
     }
 
-    void IEventSink.OnReady(uint cookie, uint epollEvents)
-    {
-        // Settling is being called at all.
-    }
-
     private void Do(FuzzScript script)
     {
         byte op = script.U8();
@@ -128,7 +119,7 @@ internal sealed class IdeTarget : IFuzzTarget, IEventSink
                 Out(channel + ControlOffset, script.U8());
                 break;
             case 8:
-                Settle();
+                _loop.Settle();
                 script.Observe(1, In(channel + ControlOffset));
                 break;
             case 9:
@@ -187,18 +178,6 @@ internal sealed class IdeTarget : IFuzzTarget, IEventSink
         _pio.Out((ushort)(master + 4), data);
     }
 
-    private void Settle()
-    {
-        _loop.Invoke(this, 0);
-        Check();
-    }
-
-    private void Check()
-    {
-        if (_loopFailure is { } failure)
-            throw new FuzzFailure("an exception ended the I/O thread", failure);
-    }
-
     private void Reset()
     {
         // What firmware leaves: decoding on in both timing registers.
@@ -219,7 +198,7 @@ internal sealed class IdeTarget : IFuzzTarget, IEventSink
         byte status;
         while (((status = In(channel + ControlOffset)) & 0x80) != 0)
         {
-            Settle();
+            _loop.Settle();
             FuzzFailure.Unless(Stopwatch.GetElapsedTime(start) < s_patience, "a drive stays busy");
         }
 

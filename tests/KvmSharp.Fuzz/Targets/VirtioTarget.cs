@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using KvmSharp.Core.Events;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Pci;
@@ -15,7 +14,7 @@ namespace KvmSharp.Fuzz.Targets;
 /// A whole virtio device behind its transport, with a driver that owns the guest: registers, feature negotiation, rings, resets, pauses,
 /// host events, and a second vCPU that writes to the rings while the device works on its own thread.
 /// </summary>
-internal sealed class VirtioTarget : IFuzzTarget, IEventSink
+internal sealed class VirtioTarget : IFuzzTarget
 {
     private const ulong MmioAddress = 0xD000_0000;
     private const int MaxQueues = 5;
@@ -23,7 +22,7 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
 
     private readonly IVirtioSubject _subject;
     private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = FuzzGuest.Bytes });
-    private readonly EventLoop _loop;
+    private readonly FuzzLoop _loop = new();
     private readonly MmioBus _bus = new();
     private readonly PioBus _pio = new();
     private readonly FakeInterruptFabric _interrupts = new();
@@ -33,15 +32,12 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
     private readonly VirtioTransportDriver _driver;
     private readonly HostileRing?[] _rings;
     private readonly Racer _racer = new();
-    private Exception? _loopFailure;
 
     internal VirtioTarget(IVirtioSubject subject, bool pci)
     {
         const ulong Rings = VirtioFeatures.Ring | VirtioFeatures.RingReset | VirtioFeatures.NotificationData;
         _subject = subject;
-        _loop = new EventLoop(new EventLoopOptions { Name = "fuzz-io", OnFailure = exception => _loopFailure = exception });
-        _loop.Start();
-        IVirtioDevice device = subject.Create(_loop);
+        IVirtioDevice device = subject.Create(_loop.Loop);
         _rings = new HostileRing?[Math.Min(MaxQueues, device.Identity.QueueSizes.Count)];
         FakeDoorbellFabric doorbells = new();
         VirtioTransportOptions options = new() { RingFeatures = Rings };
@@ -97,7 +93,7 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
         {
             while (!script.AtEnd)
                 Do(script);
-            Settle();
+            _loop.Settle();
         }
         finally
         {
@@ -121,9 +117,9 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
         long start = Stopwatch.GetTimestamp();
         while (!queue.TryTakeUsed(out _, out _))
         {
-            Check();
+            _loop.Check();
             FuzzFailure.Unless(Stopwatch.GetElapsedTime(start) < s_patience, "the device does not serve a good driver after a reset");
-            Settle();
+            _loop.Settle();
         }
 
         Reset();
@@ -139,11 +135,6 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
         foreach (FakeMsiVector vector in _interrupts.Vectors)
             vector.Trigger.Dispose();
         _memory.Dispose();
-    }
-
-    void IEventSink.OnReady(uint cookie, uint epollEvents)
-    {
-        // Settling is being called at all.
     }
 
     private void Do(FuzzScript script)
@@ -168,7 +159,7 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
                 ring.Jump(script);
                 break;
             case 8:
-                Settle();
+                _loop.Settle();
                 break;
             case 9:
                 _driver.Write(Register(script), (uint)script.Number(), 1 << (op >> 4) % 3);
@@ -298,25 +289,13 @@ internal sealed class VirtioTarget : IFuzzTarget, IEventSink
         _mmio?.Resume();
     }
 
-    private void Settle()
-    {
-        _loop.Invoke(this, 0);
-        Check();
-    }
-
-    private void Check()
-    {
-        if (_loopFailure is { } failure)
-            throw new FuzzFailure("an exception ended the I/O thread", failure);
-    }
-
     private void Reset()
     {
         // The machine's reset first: the guest may have moved the BAR.
         _root?.Reset();
         _driver.Status = 0;
         _subject.Restore();
-        Check();
+        _loop.Check();
         FuzzFailure.Unless(_driver.Status == 0, "the status is not 0 after a reset");
     }
 }
