@@ -77,10 +77,12 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             try
             {
-                using IGuestRun run = side == OurSide ? new KvmSharpRun(Machine(path, end), loggers) : new QemuRun(options.Peer!.Program, PeerArguments(path, end), okStatus: 0);
+                // Only a side that counts its exits has marks to answer.
+                bool marked = side == OurSide;
+                using IGuestRun run = marked ? new KvmSharpRun(Machine(path, end), loggers) : new QemuRun(options.Peer!.Program, PeerArguments(path, end), okStatus: 0, answers: false);
                 limit.CancelAfter(BootMs + (path.Works.Count * (options.Seconds + 1) * 1000 * PatienceFactor));
                 using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
-                var session = new LinuxSession(run, path, path.IsNetwork ? GuestNetwork.CountPackets : null, result => progress($"{what}: {result}"));
+                var session = new LinuxSession(run, path, path.IsNetwork ? GuestNetwork.CountPackets : null, marked, result => progress($"{what}: {result}"));
                 foreach (GuestSample sample in session.Run())
                     _samples.Add((side, sample));
                 return;
@@ -100,7 +102,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private MachineConfig Machine(GuestPath path, string end) => new()
     {
         Name = "bench",
-        Boot = new BootConfig { KernelPath = options.Kernel, InitrdPath = options.Initrd, Append = CommandLine(path) },
+        Boot = new BootConfig { KernelPath = options.Kernel, InitrdPath = options.Initrd, Append = CommandLine(path, marked: true) },
         Memory = new MemoryConfig { SizeBytes = (ulong)MemoryMib << 20 },
         Serials = [new SerialConfig(0, new CharConfig(CharKind.Null))],
         NoReboot = true,
@@ -111,12 +113,12 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private List<string> PeerArguments(GuestPath path, string end) =>
     [
         "-M", "pc", "-accel", options.Peer!.Accelerator, "-cpu", options.Peer.Accelerator == "kvm" ? "host" : "max", "-m", $"{MemoryMib}", "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", CommandLine(path),
+        "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", CommandLine(path, marked: false),
         .. path.PeerArguments.Select(a => a.Replace("{end}", end.Replace(",", ",,", StringComparison.Ordinal), StringComparison.Ordinal)),
     ];
 
-    private string CommandLine(GuestPath path) => string.Create(CultureInfo.InvariantCulture,
-        $"console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=script bench.marks=1 bench.tests={string.Join(',', path.Works.Select(w => w.Test))} bench.seconds={options.Seconds}");
+    private string CommandLine(GuestPath path, bool marked) => string.Create(CultureInfo.InvariantCulture,
+        $"console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=script bench.marks={(marked ? 1 : 0)} bench.tests={string.Join(',', path.Works.Select(w => w.Test))} bench.seconds={options.Seconds}");
 
     private List<Fact> Settings()
     {

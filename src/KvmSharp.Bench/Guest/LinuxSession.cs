@@ -7,7 +7,8 @@ namespace KvmSharp.Bench.Guest;
 
 /// <summary>Follows one boot of a Linux guest: answers the marks around its workloads and collects its results among whatever else it prints.</summary>
 /// <param name="countPackets">Packets through the tap up to now; null on a disk's path.</param>
-internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? countPackets, Action<string> onResult)
+/// <param name="marked">The guest prints marks: what lies between them is counted.</param>
+internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? countPackets, bool marked, Action<string> onResult)
 {
     private const byte BeginMark = 0x02, EndMark = 0x03;
     private const int MaxLineBytes = 4096, ComplaintLimit = 200;
@@ -47,7 +48,7 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
                 break;
             case EndMark:
                 long? exits = run.ReadExits() - _exitsBefore;
-                AddSample(exits);
+                AddSample(countPackets is null ? _reads : countPackets() - _packetsBefore, exits);
                 run.Answer();
                 break;
             case '\n':
@@ -61,11 +62,11 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
         }
     }
 
-    private void AddSample(long? exits)
+    private void AddSample(long operations, long? exits)
     {
         if (_result is not { } result)
             return;
-        long operations = countPackets is null ? _reads : countPackets() - _packetsBefore;
+        _result = null;
         _samples.Add(new GuestSample(path, result.Work, result.Rate, operations, exits));
         onResult($"{result.Work.Name} {result.Rate.ToString("F0", CultureInfo.InvariantCulture)} {result.Work.Unit}");
     }
@@ -80,7 +81,11 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
             !double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) || !double.IsFinite(value))
             return;
         if (GuestWork.Find(test) is { } work && path.Works.Contains(work) && value > 0)
+        {
             _result = (work, value / work.Divisor);
+            if (!marked)
+                AddSample(0, null);
+        }
         else if (test.EndsWith(CountSuffix, StringComparison.Ordinal))
             _reads = (long)Math.Min(value, long.MaxValue / 2);
     }

@@ -13,12 +13,13 @@ internal sealed class QemuRun : IGuestRun
 
     /// <summary>The bench guest, with QEMU's fastest set-up of the same devices.</summary>
     public QemuRun(PathOptions options, PathModel model, QemuPeer peer, BenchScratch scratch, string commandLine)
-        : this(peer.Program, Arguments(options, model, peer, scratch, commandLine), GuestStatus.Ok)
+        : this(peer.Program, Arguments(options, model, peer, scratch, commandLine), GuestStatus.Ok, answers: true)
     {
     }
 
     /// <param name="okStatus">What QEMU leaves with when the guest came to its end.</param>
-    public QemuRun(string program, IReadOnlyList<string> arguments, int okStatus)
+    /// <param name="answers">Its guest waits for answers to marks; else its standard input is empty, as that of a program without a terminal is.</param>
+    public QemuRun(string program, IReadOnlyList<string> arguments, int okStatus, bool answers)
     {
         _okStatus = okStatus;
         var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -33,6 +34,8 @@ internal sealed class QemuRun : IGuestRun
             throw new BenchException($"cannot start {program}: {e.Message}");
         }
 
+        if (!answers)
+            _process.StandardInput.Close();
         _errors = _process.StandardError.ReadToEndAsync();
     }
 
