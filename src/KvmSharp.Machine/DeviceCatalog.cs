@@ -38,6 +38,9 @@ internal static class DeviceCatalog
             case DiskConfig disk:
                 DiskModule.Attach(board, disk);
                 break;
+            case VhostUserDiskConfig disk:
+                VhostUserDiskModule.Attach(board, disk);
+                break;
             case NetConfig { Model: NetModel.E1000 } net:
                 E1000Module.Attach(board, net);
                 break;

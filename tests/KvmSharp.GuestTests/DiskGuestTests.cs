@@ -34,6 +34,27 @@ public sealed class DiskGuestTests(GuestHost host)
         Assert.True(result.Value("errors") == "0", result.Describe());
     }
 
+    [Theory]
+    [InlineData("6.12-cloud", "pc")]
+    [InlineData("6.1-cloud", "microvm")]
+    public void Run_DiskOfAnotherProcessThatDies_NothingIsLost(string kernel, string machine)
+    {
+        GuestResult result = host.Run(host.CheckArguments(kernel, ["served"], "--machine", machine));
+
+        Assert.True(result.Status == 0, result.Describe());
+        Assert.True(result.Value("script_status") == "0", result.Describe());
+        foreach (string step in (ReadOnlySpan<string>)["raw", "large", "format", "files", "buffered", "check", "discard", "zeroes"])
+            Assert.True(result.Value(step) == "ok", $"{step}\n{result.Describe()}");
+        Assert.Equal("clean", result.Value("host.fsck"));
+        Assert.Equal(result.Value("vda.sha256"), result.Value("host.a.sha256"));
+        Assert.Equal(result.Value("vdb.sha256"), result.Value("host.b.sha256"));
+        Assert.Equal("1048576", result.Value("zeroed"));
+        Assert.True(result.Value("errors") == "0", result.Describe());
+        int deaths = int.Parse(result.Value("host.deaths")!, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.True(deaths >= 2, result.Describe());
+        Assert.Equal(deaths, RunningProcess.Count(result.Output, "a vhost-user back end is there again and goes on"));
+    }
+
     [Fact]
     public void Run_MonitorIsKilledWhileWriting_FlushedDataIsThereAndTheImageIsFree()
     {

@@ -57,18 +57,34 @@ public sealed record DiskConfig : VirtioConfig
     internal static MachineOption Option { get; } = new()
     {
         Name = "disk", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList, IsPath = true,
-        ValueName = "file=PATH[,model=virtio|ide][,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]" +
+        ValueName = "file=PATH|vhost-user=SOCKET[,model=virtio|ide][,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]" +
             "[,logical_block_size=BYTES][,physical_block_size=BYTES][,aio=auto|io_uring|threads]" + VirtioSettings.ValueName,
         Keys =
         [
-            new("file", OptionKeyKind.Text), s_model, new("readonly", OptionKeyKind.Boolean), s_cache, new("queues", OptionKeyKind.Integer),
+            new("file", OptionKeyKind.Text), new(VhostUserDiskConfig.Key, OptionKeyKind.Text), s_model, new("readonly", OptionKeyKind.Boolean), s_cache, new("queues", OptionKeyKind.Integer),
             new("serial", OptionKeyKind.Text), new("discard", OptionKeyKind.Boolean), new("write-zeroes", OptionKeyKind.Boolean),
             new("logical_block_size", OptionKeyKind.Size), new("physical_block_size", OptionKeyKind.Size), s_engine, .. CommonKeys,
         ],
-        Help = "a disk, from a raw image or a block device",
-        Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
-        Write = (w, c) => w.WriteObjects("disk", c.Devices.OfType<DiskConfig>(), disk => disk.Write(w)),
+        Help = "a disk, from a raw image, a block device or another process",
+        Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(v => v.Text(VhostUserDiskConfig.Key) is null ? (DeviceConfig)Read(v) : VhostUserDiskConfig.Read(v))] },
+        Write = (w, c) => w.WriteObjects("disk", c.Devices.Where(d => d is DiskConfig or VhostUserDiskConfig), disk => WriteEither(w, disk)),
     };
+
+    /// <summary>Keys that are about an image, which only this process has.</summary>
+    internal static IReadOnlyList<string> ImageKeys { get; } =
+        ["file", "model", "readonly", "cache", "serial", "discard", "write-zeroes", "logical_block_size", "physical_block_size", "aio"];
+
+    internal static int? ReadQueues(OptionValues v) => v.Integer("queues") is var queues and not (< 1 or > VirtioBlockOptions.QueueLimit)
+        ? queues
+        : throw new ConfigException($"{v.Where}: queues must be between 1 and {VirtioBlockOptions.QueueLimit}");
+
+    private static void WriteEither(Utf8JsonWriter writer, DeviceConfig disk)
+    {
+        if (disk is DiskConfig image)
+            image.Write(writer);
+        else
+            ((VhostUserDiskConfig)disk).Write(writer);
+    }
 
     private static DiskConfig Read(OptionValues v)
     {
@@ -76,9 +92,7 @@ public sealed record DiskConfig : VirtioConfig
         var model = (DiskModel)(v.Choice(s_model) ?? 0);
         if (model == DiskModel.Ide)
             RefuseVirtioKeys(v);
-        int? queues = v.Integer("queues");
-        if (queues is < 1 or > VirtioBlockOptions.QueueLimit)
-            throw new ConfigException($"{v.Where}: queues must be between 1 and {VirtioBlockOptions.QueueLimit}");
+        int? queues = ReadQueues(v);
         string serial = v.Text("serial") ?? "";
         if (Encoding.UTF8.GetByteCount(serial) > MaxSerialBytes)
             throw new ConfigException($"{v.Where}: serial '{Printable.Line(serial)}' is longer than {MaxSerialBytes} bytes");

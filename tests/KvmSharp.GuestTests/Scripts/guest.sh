@@ -78,6 +78,8 @@ check_disk() { # vda: any data. vdb: discards
     errors 'I/O error|'
 }
 
+check_served() { check_disk; } # by other processes, one of which dies again and again
+
 # IDE: disks a and b are on one channel; c is on the other and may not be written. Loads the modules itself, to give libata its mode. Channels are probed
 # side by side, so only serial numbers tell disks apart.
 attach_disks() { # DMA: libata's parameter, a bit for each kind of device that may use it

@@ -57,6 +57,16 @@ saw() { # TEXT: waits until the monitor printed it
     echo "never printed: $1"
     return 1
 }
+serve() { # NAME: another process serves the image of that name, behind a socket of that name
+    rm -f "$d/$1.sock"
+    qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$d/$1.img,locking=off" --blockdev driver=raw,node-name=disk,file=file,discard=unmap \
+        --export "type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path=$d/$1.sock,writable=on" &
+    server=$!
+    local i
+    for ((i = 0; i < 300; i++)); do [ ! -S "$d/$1.sock" ] || return 0; sleep 0.1; done
+    echo "qemu-storage-daemon does not listen"
+    return 1
+}
 through() { awk '/^[rw]char/ { print $2 }' "/proc/$1/io"; } # PID: bytes read and written by system calls
 ended() { # the monitor's status
     local status=0
@@ -83,6 +93,26 @@ case $check in
         say "b.sha256=$(digest <"$d/b.img")"
         say "b.blocks=$(stat -c %b "$d/b.img")"
         e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean || say fsck=dirty
+        ;;
+    served)
+        image a 16M
+        image b 16M
+        serve b
+        serve a
+        start "$@" --disk "vhost-user=$d/a.sock" --disk "vhost-user=$d/b.sock,packed=on"
+        deaths=0
+        saw KVMSHARP\ queues= || status=1
+        while [ $deaths -lt 6 ] && sleep 1.5 && kill -0 "$monitor" 2>/dev/null; do
+            kill -9 "$server"
+            sleep 0.3
+            serve a
+            deaths=$((deaths + 1))
+        done
+        ended || status=$?
+        say "deaths=$deaths"
+        e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean
+        say "a.sha256=$(digest <"$d/a.img")"
+        say "b.sha256=$(digest <"$d/b.img")"
         ;;
     ide)
         image a 32M

@@ -124,6 +124,23 @@ public sealed class DeviceOptionTests
     }
 
     [Fact]
+    public void Resolve_DiskOfAnotherProcess_HasItsKeys()
+    {
+        var disk = Assert.IsType<VhostUserDiskConfig>(Single("disk", "vhost-user=/run/s,queues=3,packed=on,id=far"));
+
+        Assert.Equal(("/run/s", 3, true, "far"), (disk.Socket, disk.Queues, disk.Virtio.Packed, disk.Id));
+    }
+
+    [Theory]
+    [InlineData("a,vhost-user=s", "file cannot be given together with vhost-user")]
+    [InlineData("vhost-user=s,readonly=on", "readonly cannot be given together with vhost-user")]
+    [InlineData("vhost-user=s,model=ide", "model cannot be given together with vhost-user")]
+    [InlineData("vhost-user=", "vhost-user is empty")]
+    [InlineData("vhost-user=s,queues=0", "queues must be between 1 and 256")]
+    public void Resolve_DiskOfAnotherProcess_RefusesWhatItCannotHave(string text, string message) =>
+        Assert.Equal($"--disk: {message}", Assert.Throws<ConfigException>(() => Single("disk", text)).Message);
+
+    [Fact]
     public void Validate_FiveIdeDisks_IsRefused()
     {
         MachineConfig config = Resolve(("kernel", "k"), ("disk", "a,model=ide"), ("disk", "b,model=ide"), ("disk", "c,model=ide"), ("disk", "d,model=ide"), ("disk", "e,model=ide"));

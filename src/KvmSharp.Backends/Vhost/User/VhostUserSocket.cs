@@ -1,0 +1,202 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.Memory;
+using static KvmSharp.Backends.Vhost.User.VhostUserMessage;
+
+namespace KvmSharp.Backends.Vhost.User;
+
+/// <summary>
+/// One connection to a vhost-user back end: messages out, answers in, descriptors with either. Not thread-safe. Every call throws
+/// <see cref="LinuxException"/> if the peer is gone, silent for <see cref="TimeoutSeconds"/> or does not keep to the protocol.
+/// </summary>
+internal sealed unsafe class VhostUserSocket : IDisposable
+{
+    /// <summary>Longest wait for the peer.</summary>
+    public const int TimeoutSeconds = 5;
+
+    private const int MaxDescriptors = 8;
+    private static readonly int s_controlBytes = ControlBytes(MaxDescriptors);
+
+    private readonly string _path;
+
+    private VhostUserSocket(string path, FileDescriptor file)
+    {
+        _path = path;
+        File = file;
+    }
+
+    /// <summary>Hangs up when the peer is gone.</summary>
+    public FileDescriptor File { get; }
+
+    /// <summary>Throws <see cref="LinuxException"/>.</summary>
+    public static VhostUserSocket Connect(string path)
+    {
+        int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC, 0);
+        FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
+        try
+        {
+            // struct timeval
+            long* timeout = stackalloc long[] { TimeoutSeconds, 0 };
+            _ = Libc.setsockopt(fd, LibcConstants.SOL_SOCKET, LibcConstants.SO_RCVTIMEO, timeout, 2 * sizeof(long));
+            _ = Libc.setsockopt(fd, LibcConstants.SOL_SOCKET, LibcConstants.SO_SNDTIMEO, timeout, 2 * sizeof(long));
+            sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
+            // SAFETY: one byte less than sun_path's 108, the last of which stays 0; VhostUserBackend has checked the length.
+            Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, 107));
+            if (Libc.connect(fd, &address, (uint)sizeof(sockaddr_un)) != 0)
+                throw LinuxException.FromLastError($"connect {path}");
+            return new VhostUserSocket(path, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Sends a message to which there is no answer.</summary>
+    public void Send(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors = default) =>
+        Write(request, ProtocolVersion, payload, descriptors);
+
+    /// <summary>Sends a message and waits until the peer says that it has done it (REPLY_ACK).</summary>
+    public void SendAcknowledged(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors = default)
+    {
+        Write(request, ProtocolVersion | NeedReply, payload, descriptors);
+        Span<byte> answer = stackalloc byte[sizeof(ulong)];
+        ReadAnswer(request, answer, out _);
+        if (BinaryPrimitives.ReadUInt64LittleEndian(answer) != 0)
+            throw new LinuxException($"{_path}: the back end refuses {request}", LibcConstants.EPROTO);
+    }
+
+    /// <summary>Sends a question; its answer has exactly this length.</summary>
+    /// <param name="descriptor">What came with the answer, the caller's; null: nothing.</param>
+    public void Ask(VhostUserRequest request, ReadOnlySpan<byte> payload, Span<byte> answer, out FileDescriptor? descriptor)
+    {
+        Write(request, ProtocolVersion, payload, default);
+        ReadAnswer(request, answer, out descriptor);
+    }
+
+    public ulong AskNumber(VhostUserRequest request)
+    {
+        Span<byte> answer = stackalloc byte[sizeof(ulong)];
+        Ask(request, default, answer, out FileDescriptor? descriptor);
+        descriptor?.Dispose();
+        return BinaryPrimitives.ReadUInt64LittleEndian(answer);
+    }
+
+    /// <summary>Ends the connection for everybody who holds its descriptor.</summary>
+    public void HangUp() => _ = Libc.shutdown(File.Value, LibcConstants.SHUT_RDWR);
+
+    public void Dispose() => File.Dispose();
+
+    private void Write(VhostUserRequest request, uint flags, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors)
+    {
+        byte* message = stackalloc byte[HeaderBytes + MaxPayloadBytes];
+        int length = HeaderBytes + payload.Length;
+        Span<byte> bytes = new(message, HeaderBytes + MaxPayloadBytes);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, (uint)request);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], flags);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[8..], (uint)payload.Length);
+        payload.CopyTo(bytes[HeaderBytes..]);
+        byte* control = stackalloc byte[s_controlBytes];
+        IoVec vector = new(message, (nuint)length);
+        msghdr head = new() { msg_iov = &vector, msg_iovlen = 1 };
+        if (descriptors.Length > 0)
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(descriptors.Length, MaxDescriptors);
+            *(cmsghdr*)control = new cmsghdr
+            {
+                cmsg_len = (nuint)(sizeof(cmsghdr) + descriptors.Length * sizeof(int)), cmsg_level = LibcConstants.SOL_SOCKET, cmsg_type = LibcConstants.SCM_RIGHTS,
+            };
+            descriptors.CopyTo(new Span<int>(control + sizeof(cmsghdr), descriptors.Length));
+            head.msg_control = control;
+            head.msg_controllen = (nuint)ControlBytes(descriptors.Length);
+        }
+
+        nint sent;
+        do sent = Libc.sendmsg(File.Value, &head, LibcConstants.MSG_NOSIGNAL);
+        while (sent < 0 && Marshal.GetLastPInvokeError() == LibcConstants.EINTR);
+        if (sent != length)
+            throw Failure(request, sent < 0 ? Marshal.GetLastPInvokeError() : LibcConstants.ETIMEDOUT);
+    }
+
+    private void ReadAnswer(VhostUserRequest request, Span<byte> answer, out FileDescriptor? descriptor)
+    {
+        Span<byte> head = stackalloc byte[HeaderBytes];
+        Read(request, head, out descriptor);
+        uint flags = BinaryPrimitives.ReadUInt32LittleEndian(head[4..]);
+        try
+        {
+            if (BinaryPrimitives.ReadUInt32LittleEndian(head) != (uint)request || (flags & (VersionMask | Reply)) != (ProtocolVersion | Reply) ||
+                BinaryPrimitives.ReadUInt32LittleEndian(head[8..]) != (uint)answer.Length)
+                throw Failure(request, LibcConstants.EPROTO);
+            Read(request, answer, out FileDescriptor? late);
+            late?.Dispose();
+        }
+        catch
+        {
+            descriptor?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>All of the bytes. Of descriptors that come with them the first is kept, the others are closed.</summary>
+    private void Read(VhostUserRequest request, Span<byte> into, out FileDescriptor? descriptor)
+    {
+        descriptor = null;
+        byte* control = stackalloc byte[s_controlBytes];
+        fixed (byte* start = into)
+        {
+            for (int done = 0; done < into.Length;)
+            {
+                IoVec vector = new(start + done, (nuint)(into.Length - done));
+                msghdr head = new() { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = (nuint)s_controlBytes };
+                nint got = Libc.recvmsg(File.Value, &head, LibcConstants.MSG_CMSG_CLOEXEC);
+                int errno = got < 0 ? Marshal.GetLastPInvokeError() : 0;
+                if (errno == LibcConstants.EINTR)
+                    continue;
+                if (got > 0)
+                    Collect(new ReadOnlySpan<byte>(control, (int)head.msg_controllen), ref descriptor);
+                if (got <= 0)
+                {
+                    descriptor?.Dispose();
+                    throw Failure(request, got == 0 ? LibcConstants.ECONNRESET : errno == LibcConstants.EAGAIN ? LibcConstants.ETIMEDOUT : errno);
+                }
+
+                done += (int)got;
+            }
+        }
+    }
+
+    private static void Collect(ReadOnlySpan<byte> control, ref FileDescriptor? kept)
+    {
+        while (control.Length >= sizeof(cmsghdr))
+        {
+            cmsghdr head = MemoryMarshal.Read<cmsghdr>(control);
+            if (head.cmsg_len < (nuint)sizeof(cmsghdr) || head.cmsg_len > (nuint)control.Length)
+                return;
+            if (head is { cmsg_level: LibcConstants.SOL_SOCKET, cmsg_type: LibcConstants.SCM_RIGHTS })
+            {
+                foreach (int fd in MemoryMarshal.Cast<byte, int>(control[sizeof(cmsghdr)..(int)head.cmsg_len]))
+                {
+                    FileDescriptor received = new(fd);
+                    if (kept is null)
+                        kept = received;
+                    else
+                        received.Dispose();
+                }
+            }
+
+            control = control[Math.Min(control.Length, Align((int)head.cmsg_len))..];
+        }
+    }
+
+    private static int ControlBytes(int descriptors) => sizeof(cmsghdr) + Align(descriptors * sizeof(int));
+
+    /// <summary>CMSG_ALIGN of bits/socket.h.</summary>
+    private static int Align(int bytes) => (bytes + sizeof(nuint) - 1) & -sizeof(nuint);
+
+    private LinuxException Failure(VhostUserRequest request, int errno) => new($"{_path}: {request}", errno);
+}
