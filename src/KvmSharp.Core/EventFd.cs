@@ -1,4 +1,5 @@
 using KvmSharp.Abi;
+using KvmSharp.Core.Tracing;
 
 namespace KvmSharp.Core;
 
@@ -9,6 +10,9 @@ public sealed unsafe class EventFd : FileDescriptor
         : base(Create())
     {
     }
+
+    /// <summary>What a loop that sees a signal calls it in a trace; no name: nothing.</summary>
+    public TraceName TraceName { get; init; }
 
     /// <summary>Adds one to the counter, waking whoever waits. A full counter is already a pending event, so it is not an error.</summary>
     public void Signal()

@@ -18,6 +18,7 @@ public static class HostThread
         {
             SetHostName(name);
             body();
+            Tracing.Tracer.Detach();
         }, maxStackSize)
         {
             Name = name,

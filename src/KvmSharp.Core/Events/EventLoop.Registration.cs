@@ -1,4 +1,5 @@
 using KvmSharp.Abi;
+using KvmSharp.Core.Tracing;
 
 namespace KvmSharp.Core.Events;
 
@@ -131,8 +132,11 @@ public sealed unsafe partial class EventLoop
         Interlocked.MemoryBarrier();
         try
         {
-            if (Volatile.Read(ref registration.Generation) == token.Generation)
-                registration.Sink!.OnReady(registration.Cookie, epollEvents);
+            if (Volatile.Read(ref registration.Generation) != token.Generation)
+                return;
+            if (Tracer.IsOn && registration.Descriptor is EventFd { TraceName.IsNone: false } kick)
+                Tracer.Notification(kick.TraceName);
+            registration.Sink!.OnReady(registration.Cookie, epollEvents);
         }
         finally
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using KvmSharp.Abi;
+using KvmSharp.Core.Tracing;
 
 namespace KvmSharp.Core.Events;
 
@@ -232,7 +233,10 @@ public sealed unsafe partial class EventLoop : IDisposable
         Volatile.Write(ref _sleeping, 1);
         // Pairs with the fence in Post: the store above is visible before the ring is looked at for the last time.
         Interlocked.MemoryBarrier();
+        long since = Tracer.IsOn ? Tracer.Now : 0;
         int count = EpollWait(_posts.Count > 0 || Volatile.Read(ref _stopping) != 0 ? 0 : -1);
+        if (since != 0)
+            Tracer.Idle(since);
         Volatile.Write(ref _sleeping, 0);
         _wakeups++;
         return count;
