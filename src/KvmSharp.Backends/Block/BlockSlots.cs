@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using KvmSharp.Core.Tracing;
 
 namespace KvmSharp.Backends.Block;
 
@@ -8,15 +9,21 @@ namespace KvmSharp.Backends.Block;
 /// </summary>
 internal sealed unsafe class BlockSlots : IDisposable
 {
+    // By BlockOperation.
+    private static readonly TraceName[] s_operations = [TraceName.Of("read"), TraceName.Of("write"), TraceName.Of("flush"), TraceName.Of("discard"), TraceName.Of("write-zeroes")];
+
     private readonly BlockTransfer* _transfers;
     private readonly int[] _free;
     private readonly int[] _finished;
     private readonly nuint _bounceAlignment;
+    private readonly TraceName _image;
     private int _freeCount;
     private int _finishedCount;
 
-    public BlockSlots(int depth, uint bounceAlignment)
+    /// <param name="image">Whose requests they are, in a trace.</param>
+    public BlockSlots(int depth, uint bounceAlignment, TraceName image)
     {
+        _image = image;
         Depth = depth;
         _bounceAlignment = Math.Max(bounceAlignment, 512);
         _transfers = (BlockTransfer*)NativeMemory.AllocZeroed((nuint)depth, (nuint)sizeof(BlockTransfer));
@@ -41,15 +48,21 @@ internal sealed unsafe class BlockSlots : IDisposable
         if (_freeCount == 0)
             return -1;
         int slot = _free[--_freeCount];
-        _transfers[slot].Begin(request);
+        BlockTransfer* transfer = _transfers + slot;
+        transfer->Begin(request);
+        if (Tracer.IsOn)
+            Tracer.Submit((nuint)transfer, s_operations[(int)request.Operation], _image, request.OffsetBytes, request.LengthBytes);
         return slot;
     }
 
-    /// <summary>Frees a slot; returns its tag.</summary>
-    public uint Release(int slot)
+    /// <summary>Frees a slot, whose request came to this result; returns its tag.</summary>
+    public uint Release(int slot, int result)
     {
+        BlockTransfer* transfer = _transfers + slot;
+        if (Tracer.IsOn)
+            Tracer.Complete((nuint)transfer, s_operations[(int)transfer->Request.Operation], _image, result);
         _free[_freeCount++] = slot;
-        return _transfers[slot].Request.Tag;
+        return transfer->Request.Tag;
     }
 
     /// <summary>Finished without the host; reported by the next reap.</summary>

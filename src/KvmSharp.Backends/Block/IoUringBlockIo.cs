@@ -49,7 +49,7 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
             throw;
         }
 
-        _slots = new BlockSlots(depth, file.Traits.MemoryAlignment);
+        _slots = new BlockSlots(depth, file.Traits.MemoryAlignment, file.TraceName);
         _workers = new BlockWorkers(file, _slots, Completion, maxThreads: 1);
     }
 
@@ -166,7 +166,7 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
 
     private int Report(int slot, int result)
     {
-        _sink.OnCompleted(_slots.Release(slot), result);
+        _sink.OnCompleted(_slots.Release(slot, result), result);
         return 1;
     }
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Memory;
+using KvmSharp.Core.Tracing;
 
 namespace KvmSharp.Backends.Block;
 
@@ -27,6 +28,9 @@ internal sealed unsafe class RawFile : IDisposable
     }
 
     public RawFileTraits Traits { get; }
+
+    /// <summary>The image in a trace.</summary>
+    public TraceName TraceName { get; init; }
 
     public ulong CapacityBytes => Volatile.Read(ref _capacity);
 

@@ -1,6 +1,7 @@
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.IoUring;
+using KvmSharp.Core.Tracing;
 using static KvmSharp.Abi.LibcConstants;
 
 namespace KvmSharp.Backends.Block;
@@ -48,7 +49,7 @@ public sealed class RawImage : IBlockBackend
                 ImageLock.Acquire(file, options.Path, exclusive: !traits.ReadOnly);
             if (traits.Direct)
                 buffered = RawImageOpener.OpenFile(options, direct: false);
-            return new RawImage(new RawFile(file, buffered, traits, size), options, ChooseEngine(options, traits));
+            return new RawImage(new RawFile(file, buffered, traits, size) { TraceName = TraceName.Of(Path.GetFileName(options.Path)) }, options, ChooseEngine(options, traits));
         }
         catch
         {

@@ -24,7 +24,7 @@ internal sealed unsafe class SystemCallBlockIo : IBlockIo
         _file = file;
         _sink = sink;
         _inline = inline;
-        _slots = new BlockSlots(depth, file.Traits.MemoryAlignment);
+        _slots = new BlockSlots(depth, file.Traits.MemoryAlignment, file.TraceName);
         _workers = new BlockWorkers(file, _slots, Completion, maxThreads);
     }
 
@@ -65,7 +65,7 @@ internal sealed unsafe class SystemCallBlockIo : IBlockIo
         while (_slots.TryTakeFinished(out int slot) || _workers.TryTakeDone(out slot))
         {
             int result = _slots[slot]->Result;
-            _sink.OnCompleted(_slots.Release(slot), result);
+            _sink.OnCompleted(_slots.Release(slot, result), result);
             count++;
         }
 

@@ -1,3 +1,5 @@
+using KvmSharp.Core.Tracing;
+
 namespace KvmSharp.Devices.Buses;
 
 /// <summary>
@@ -16,6 +18,9 @@ public sealed class DeviceExitCounters
     private readonly Lock _names = new();
     private readonly List<string> _slotNames = ["unclaimed"];
     private readonly long[][] _counts;
+
+    // By slot; replaced whole.
+    private TraceName[] _traceNames = [TraceName.Of("unclaimed")];
 
     public DeviceExitCounters(int vcpuCount)
     {
@@ -67,9 +72,13 @@ public sealed class DeviceExitCounters
             if (slot >= 0)
                 return slot;
             _slotNames.Add(name);
+            Volatile.Write(ref _traceNames, [.. _traceNames, TraceName.Of(name)]);
             return _slotNames.Count - 1;
         }
     }
+
+    /// <summary>The device of a slot, for a trace. Any thread.</summary>
+    internal TraceName TraceNameOf(int slot) => Volatile.Read(ref _traceNames)[slot];
 
     /// <summary>Only on the thread of vCPU <paramref name="vcpuIndex"/>.</summary>
     internal void CountRead(int vcpuIndex, int slot) => Add(vcpuIndex, slot, 0);

@@ -1,6 +1,7 @@
 using KvmSharp.Abi.Kvm;
 using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
+using KvmSharp.Core.Tracing;
 using KvmSharp.Kvm.Irqchip;
 
 namespace KvmSharp.Kvm.Fabric;
@@ -8,6 +9,8 @@ namespace KvmSharp.Kvm.Fabric;
 /// <summary>Interrupts of a VM: lines over KVM_IRQ_LINE or the user-space I/O APIC, messages over irqfd and GSI routing. Thread-safe.</summary>
 internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, IoApic? ioApic) : IInterruptFabric
 {
+    private static readonly TraceName s_traceName = TraceName.Of("KVM_SIGNAL_MSI");
+
     private readonly Lock _gate = new();
     private readonly IIrqLine?[] _lines = new IIrqLine?[GsiRouting.IoApicPins];
 
@@ -22,6 +25,8 @@ internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, 
 
     public unsafe bool SendMsi(ulong address, uint data)
     {
+        if (Tracer.IsOn)
+            Tracer.Interrupt(s_traceName, address, data);
         kvm_msi message = new() { address_lo = (uint)address, address_hi = (uint)(address >> 32), data = data };
         return KvmIoctl.Try(vm, KvmConstants.KVM_SIGNAL_MSI, (nint)(&message)) > 0;
     }

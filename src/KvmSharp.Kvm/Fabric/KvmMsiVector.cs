@@ -2,6 +2,7 @@ using KvmSharp.Abi;
 using KvmSharp.Abi.Kvm;
 using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
+using KvmSharp.Core.Tracing;
 using static KvmSharp.Abi.Kvm.KvmConstants;
 
 namespace KvmSharp.Kvm.Fabric;
@@ -12,6 +13,8 @@ namespace KvmSharp.Kvm.Fabric;
 /// </summary>
 internal sealed unsafe class KvmMsiVector : IMsiVector
 {
+    private static readonly TraceName s_traceName = TraceName.Of("irqfd");
+
     private readonly FileDescriptor _vm;
     private readonly GsiRouting _routing;
     private readonly Lock _gate = new();
@@ -69,7 +72,12 @@ internal sealed unsafe class KvmMsiVector : IMsiVector
         }
     }
 
-    public void Signal() => Trigger.Signal();
+    public void Signal()
+    {
+        if (Tracer.IsOn)
+            Tracer.Interrupt(s_traceName, _gsi, _data);
+        Trigger.Signal();
+    }
 
     public void Dispose()
     {

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Abi.Kvm;
+using KvmSharp.Core.Tracing;
 using static KvmSharp.Abi.Kvm.KvmConstants;
 
 namespace KvmSharp.Kvm.Vcpus;
@@ -22,7 +23,10 @@ public sealed unsafe partial class Vcpu
             while (true)
             {
                 int result = NativeShims.kvmsharp_vcpu_run(fd);
+                long since = Tracer.IsOn ? Tracer.Now : 0;
                 bool goOn = result >= 0 ? HandleExit() : HandleError(-result);
+                if (since != 0)
+                    TraceExit(since, result);
                 if (!goOn && !Attend())
                     return;
             }

@@ -1,10 +1,11 @@
 using KvmSharp.Core;
+using KvmSharp.Core.Tracing;
 using KvmSharp.Virtio.Queues;
 
 namespace KvmSharp.Virtio.Transport;
 
 /// <summary>A transport's side of one virtqueue.</summary>
-internal sealed class TransportQueue(ushort maxSize, int segmentLimit) : IDisposable
+internal sealed class TransportQueue(ushort maxSize, int segmentLimit, TraceName traceName) : IDisposable
 {
     public ushort MaxSize { get; } = maxSize;
 
@@ -15,7 +16,7 @@ internal sealed class TransportQueue(ushort maxSize, int segmentLimit) : IDispos
 
     public bool Running { get; set; }
 
-    public EventFd Kick { get; } = new();
+    public EventFd Kick { get; } = new() { TraceName = traceName };
 
     public void Reset()
     {

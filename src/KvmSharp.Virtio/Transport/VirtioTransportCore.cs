@@ -1,6 +1,7 @@
 using KvmSharp.Core;
 using KvmSharp.Core.Logging;
 using KvmSharp.Core.Memory;
+using KvmSharp.Core.Tracing;
 using KvmSharp.Virtio.Queues;
 using Microsoft.Extensions.Logging;
 using static KvmSharp.Abi.Virtio.VirtioConfig;
@@ -43,7 +44,7 @@ internal sealed class VirtioTransportCore : IVirtioFaultSink, IDisposable
         _configNow = new byte[Identity.ConfigLength];
         _queues = new TransportQueue[Identity.QueueSizes.Count];
         for (int i = 0; i < _queues.Length; i++)
-            _queues[i] = new TransportQueue(Identity.QueueSizes[i], Identity.SegmentLimit);
+            _queues[i] = new TransportQueue(Identity.QueueSizes[i], Identity.SegmentLimit, TraceName.Of($"{Identity.Name} queue {i}"));
         OfferedFeatures = VirtioFeatures.Version1 | (options.RingFeatures & Identity.RingFeatures) | Identity.DeviceFeatures;
     }
 

@@ -8,7 +8,7 @@ namespace KvmSharp.Backends.Tests.Block;
 /// <summary>Results that a healthy host seldom gives: the state machine is fed with them directly.</summary>
 public sealed unsafe class BlockTransferTests : IDisposable
 {
-    private readonly BlockSlots _slots = new(1, 512);
+    private readonly BlockSlots _slots = new(1, 512, default);
     private readonly NativeBuffer _buffer = new(65536);
     private readonly IoVec* _segments;
 
