@@ -39,7 +39,8 @@ internal static class HelpText
         Usage: kvmsharp bench paths|guest|exits [OPTIONS]
 
         exits runs a few instructions again and again, under this program and under a C loop that does nothing else (the floor), and says
-        what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 11), --json, --html and --compare.
+        what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 11), --json, --html,
+        --compare and --trace FILE, which shows what tracing costs.
 
         paths boots a small guest of its own that drives a disk and a network interface, polling and by interrupts, and says how many
         operations a second each path takes, how long one takes and how often it leaves the guest.

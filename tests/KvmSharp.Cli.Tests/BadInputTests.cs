@@ -91,6 +91,18 @@ public sealed class BadInputTests : IDisposable
         AssertError(CliProgram.Finish(CliProgram.StartShell("ulimit -v 400000000; exec \"$@\"", "run", "--kernel", _kernel, "--memory", "1T", "--serial", "none")), 4, "memory");
 
     [Fact]
+    public void Run_TraceInMissingFolder_IsBadUsage() => AssertError(CliProgram.Run("run", "--kernel", _kernel, "--trace", _scratch["no/such"]), 2, "there is no directory");
+
+    [Fact]
+    public void Run_TraceIsDirectory_IsBadUsage() => AssertError(CliProgram.Run("run", "--kernel", _kernel, "--trace", _scratch.Root), 2, "is a directory");
+
+    [Fact]
+    public void Run_TraceCannotBeWritten_IsBadUsage() => AssertError(CliProgram.Run("run", "--kernel", _kernel, "--serial", "none", "--debug-exit", "--trace", "/dev/full"), 2, "cannot write trace /dev/full: No space left on device");
+
+    [Fact]
+    public void Run_TraceLimitTooSmall_IsBadUsage() => AssertError(CliProgram.Run("run", "--kernel", _kernel, "--trace", _scratch["t"] + ",limit=1K"), 2, "limit must be between 1M and 1T");
+
+    [Fact]
     public void Run_UnknownOption_SuggestsTheRightOne() => AssertError(CliProgram.Run("run", "--kernl", _kernel), 2, "did you mean --kernel?");
 
     [Fact]

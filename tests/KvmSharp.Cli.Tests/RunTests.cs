@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using KvmSharp.Cli.Tests.Support;
+using KvmSharp.TestKit;
 using Mono.Unix.Native;
 
 namespace KvmSharp.Cli.Tests;
@@ -127,6 +128,41 @@ public sealed class RunTests : IDisposable
         Assert.Contains($"is held by process {id}", second.Error, StringComparison.Ordinal);
         Assert.False(File.Exists(pidFile));
         Assert.Equal(["kernel"], Directory.GetFiles(_scratch.Root).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void Run_Trace_HoldsTheGuestsExits()
+    {
+        string trace = _scratch["trace.json"];
+
+        Assert.Equal("hi", Finish(TestKernel.Hello, "--debug-exit", "--trace", trace).Output);
+
+        TraceDocument document = TraceDocument.Read(trace);
+        Assert.Equal(2, document.OfCategory("exit").Count(e => TraceDocument.Text(e, "name") == "KVM_EXIT_IO com1"));
+        Assert.Equal(0, document.Lost);
+    }
+
+    [Theory]
+    [InlineData(Signum.SIGHUP)]
+    [InlineData(Signum.SIGKILL)]
+    public void Run_TracedAndEndedFromOutside_TraceIsWhole(Signum signal)
+    {
+        string trace = _scratch["trace.json"];
+        using Process process = StartAndWaitForOk("--trace", trace);
+        Assert.True(SpinWait.SpinUntil(() => TraceDocument.Read(trace).OfCategory("exit").Length > 0, CliProgram.TimeoutMs));
+        CliProgram.Signal(process, signal);
+        CliProgram.Finish(process);
+
+        Assert.NotEmpty(TraceDocument.Read(trace).OfCategory("exit"));
+    }
+
+    [Fact]
+    public void Run_TraceOfAMachineThatCannotBe_LeavesNoFile()
+    {
+        string trace = _scratch["trace.json"];
+
+        Assert.Equal(4, CliProgram.Run("run", "--kernel", _scratch.Write("kernel", TestKernel.Exit), "--trace", trace, "--kvm-device", _scratch["kvm"]).Status);
+        Assert.False(File.Exists(trace));
     }
 
     [Fact]

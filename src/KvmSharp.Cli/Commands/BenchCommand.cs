@@ -3,6 +3,7 @@ using KvmSharp.Bench.Exits;
 using KvmSharp.Bench.Guest;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Bench.Report;
+using KvmSharp.Core.Tracing;
 using KvmSharp.Machine.Config;
 using Microsoft.Extensions.Logging;
 
@@ -54,6 +55,7 @@ internal static class BenchCommand
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         var loggers = new StderrLoggerFactory(LogLevel.Warning, output);
         void Progress(string what) => output.Error(what);
+        using TraceSession? trace = options.Trace is { } path ? TraceOutput.Start(new TraceConfig(path, TraceOptions.DefaultLimitBytes), "kvmsharp bench", loggers) : null;
         return options.Exits is { } rounds ? new ExitBench(rounds, Progress).Run(cancel.Token)
             : options.Guest is { } guest ? new GuestBench(guest, loggers, Progress).Run(cancel.Token)
             : new PathBench(options.Paths, loggers, Progress).Run(cancel.Token);

@@ -32,8 +32,11 @@ internal sealed record BenchOptions
 
     public string? Compare { get; init; }
 
+    /// <summary>Where a trace of <c>bench exits</c> goes, to see what tracing costs.</summary>
+    public string? Trace { get; init; }
+
     /// <summary>Files that are written.</summary>
-    public IEnumerable<string> Targets => new[] { Json, Html }.OfType<string>();
+    public IEnumerable<string> Targets => new[] { Json, Html, Trace }.OfType<string>();
 
     /// <summary>Throws <see cref="ConfigException"/> for anything wrong on the command line.</summary>
     public static BenchOptions Parse(string bench, string[] args)
@@ -58,13 +61,14 @@ internal sealed record BenchOptions
             Json = given.GetValueOrDefault("--json"),
             Html = given.GetValueOrDefault("--html"),
             Compare = given.GetValueOrDefault("--compare"),
+            Trace = given.GetValueOrDefault("--trace"),
         };
     }
 
     /// <summary>The options of a benchmark.</summary>
     public static string[] NamesOf(string bench) => bench switch
     {
-        "exits" => s_common,
+        "exits" => [.. s_common, "--trace"],
         "guest" => [.. s_common, .. s_ofGuest],
         _ => [.. s_common, .. s_ofPaths, .. s_flags],
     };

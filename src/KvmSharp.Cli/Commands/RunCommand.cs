@@ -3,6 +3,7 @@ using KvmSharp.Backends.Char;
 using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
+using KvmSharp.Core.Tracing;
 using KvmSharp.Machine;
 using KvmSharp.Machine.Config;
 
@@ -21,6 +22,8 @@ internal static class RunCommand
 
     private static ExitCode Run(MachineConfig config, StderrLoggerFactory loggers, CliOutput output)
     {
+        if (config.Trace is { } trace)
+            TraceOutput.Check(trace.Path);
         using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
         using var stop = new StopSignals(config.Grace, output);
         var host = new MachineHost { Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output) };
@@ -28,6 +31,8 @@ internal static class RunCommand
         MachineStatistics statistics;
         using (Machine.Machine machine = Create(config, host))
         {
+            // Not before the machine is there: one that cannot be made leaves no file.
+            using TraceSession? session = config.Trace is { } file ? TraceOutput.Start(file, $"kvmsharp {config.Name}", loggers) : null;
             stop.Attach(machine);
             exit = machine.Run();
             stop.Detach();
@@ -86,6 +91,8 @@ internal static class RunCommand
     {
         if (config.PidFile is { } pidFile)
             PidFile.Check(pidFile);
+        if (config.Trace is { } trace)
+            TraceOutput.Check(trace.Path);
         foreach (CharUse use in config.Chars)
             CheckChar(use.Char);
         // Memory is not touched: a dry run must not take what the host needs for guests that run.

@@ -39,6 +39,9 @@ public sealed record MachineConfig
     /// <summary>Exit counters are printed when the machine has ended.</summary>
     public bool Statistics { get; init; }
 
+    /// <summary>What the machine's threads do is written to a file; null: it is not.</summary>
+    public TraceConfig? Trace { get; init; }
+
     /// <summary>Where the process id is written; null: nowhere.</summary>
     public string? PidFile { get; init; }
 

@@ -120,6 +120,7 @@ public static class MachineOptions
         VirtioPortsConfig.Option,
         Flag("test-device", "Devices", "the test device for bare test kernels", c => c.TestDevice, (c, v) => c with { TestDevice = v }),
         Flag("stats", "Running", "print exit counters by reason and by device at the end", c => c.Statistics, (c, v) => c with { Statistics = v }),
+        TraceConfig.Option,
         Flag("no-reboot", "Running", "a guest reset ends the program", c => c.NoReboot, (c, v) => c with { NoReboot = v }),
         new()
         {
