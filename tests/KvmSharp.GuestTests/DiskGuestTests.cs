@@ -52,7 +52,8 @@ public sealed class DiskGuestTests(GuestHost host)
         Assert.True(result.Value("errors") == "0", result.Describe());
         int deaths = int.Parse(result.Value("host.deaths")!, System.Globalization.CultureInfo.InvariantCulture);
         Assert.True(deaths >= 2, result.Describe());
-        Assert.Equal(deaths, RunningProcess.Count(result.Output, "a vhost-user back end is there again and goes on"));
+        // The last one may die when the guest is done already.
+        Assert.InRange(RunningProcess.Count(result.Output, "a vhost-user back end is there again and goes on"), deaths - 1, deaths);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ namespace KvmSharp.Backends.Vhost.User;
 /// <summary>
 /// A device's data path in another process, over a unix socket (the vhost-user protocol; we are its front end). It remembers what it said:
 /// while the other process is gone everything is noted only, and <see cref="TryReconnect"/> says it all again, with the region in which that process
-/// keeps its requests in flight, so that none is lost. Thread-safe.
+/// keeps its requests in flight, so that none is lost. Nothing but <see cref="Connect"/> throws: a connection that fails is given up. Thread-safe.
 /// </summary>
 public sealed unsafe class VhostUserBackend : IVhostBackend
 {
@@ -206,8 +206,15 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         }
     }
 
+    /// <summary>After <see cref="Connection"/> hung up: from now on everything is noted only.</summary>
+    public void GiveUp()
+    {
+        lock (_sync)
+            Abandon();
+    }
+
     /// <summary>
-    /// After <see cref="Connection"/> hung up: gives it up, and looks for the next process behind the socket, which is told everything again.
+    /// After <see cref="GiveUp"/>: looks for the next process behind the socket, which is told everything again.
     /// A packed vring that the last one had begun is left out: nobody else knows where it stands, so its driver has to start it anew.
     /// False: there is none, or one that can less.
     /// </summary>
@@ -350,7 +357,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         catch (LinuxException)
         {
             Abandon();
-            throw;
+            return;
         }
 
         MemoryMarshal.Write(payload, _inflightLayout);
@@ -368,7 +375,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         VhostUserVring state = _vrings[vring];
         if (_socket is null)
             return;
-        state.Begun = state.Told = true;
+        state.Begun = true;
         SayState(VhostUserRequest.SetVringNum, vring, state.Size);
         SayState(VhostUserRequest.SetVringBase, vring, state.Position);
         vhost_vring_addr addresses = new()
@@ -384,6 +391,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         SayDescriptor(VhostUserRequest.SetVringKick, vring, state.Kick);
         if ((Features & HasProtocolFeatures) != 0)
             SayState(VhostUserRequest.SetVringEnable, vring, 1, acknowledged: true);
+        state.Told = _socket is not null;
         // What the driver announced to nobody; a kick too many does no harm.
         state.Kick?.Signal();
     }
@@ -400,7 +408,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         Say(request, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in word)), descriptor is null ? default : [descriptor.Value]);
     }
 
-    /// <summary>Says it if there is somebody who listens; what was said is noted by the caller. Throws <see cref="LinuxException"/>, and the connection is given up.</summary>
+    /// <summary>Says it if there is somebody who listens; the caller has noted it for the next one.</summary>
     private void Say(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors = default, bool acknowledged = false)
     {
         if (_socket is null)
@@ -415,7 +423,6 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         catch (LinuxException)
         {
             Abandon();
-            throw;
         }
     }
 

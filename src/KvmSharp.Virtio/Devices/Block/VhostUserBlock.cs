@@ -25,8 +25,10 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
     private const int QueuesOffset = 34;
     private const uint HangupCookie = 0, RetryCookie = 1, WatchCookie = 2, StopCookie = 3;
 
-    /// <summary>Nanoseconds between looks for a new back end.</summary>
-    private const long RetryNs = 100_000_000;
+    /// <summary>Nanoseconds between looks for a new back end; they double, up to a limit, with each that was gone again within a second.</summary>
+    private const long RetryNs = 100_000_000, RetryLimitNs = 5_000_000_000;
+
+    private const long ShortLifeMs = 1000;
 
     /// <summary>Features of the device type that need nothing but <see cref="ConfigBytes"/> from us.</summary>
     private const ulong PassedOn = 1UL << VIRTIO_BLK_F_SIZE_MAX | 1UL << VIRTIO_BLK_F_SEG_MAX | 1UL << VIRTIO_BLK_F_GEOMETRY | 1UL << VIRTIO_BLK_F_RO |
@@ -45,6 +47,8 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
     // The loop's alone.
     private EventToken _hangup;
     private bool _stopped;
+    private long _retryNs = RetryNs;
+    private long _connectedAtMs = Environment.TickCount64;
 
     /// <summary>Throws <see cref="BackendException"/> if the back end is none of a disk.</summary>
     public VhostUserBlock(VirtioBlockOptions options, VhostUserBackend backend, EventLoop loop, ILogger logger)
@@ -81,29 +85,15 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
     /// <summary>The write cache alone can be written (§5.2.5.2).</summary>
     public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
     {
-        try
-        {
-            data.CopyTo(_config.AsSpan((int)offset));
-            _backend.WriteConfig(offset, data);
-        }
-        catch (LinuxException)
-        {
-            // It hung up, which the loop sees.
-        }
+        data.CopyTo(_config.AsSpan((int)offset));
+        _backend.WriteConfig(offset, data);
     }
 
     public void Activate(VirtioContext context)
     {
         Volatile.Write(ref _context, context);
-        try
-        {
-            _backend.SetFeatures(context.Features & _backend.Features);
-            _backend.SetMemory(context.Memory);
-        }
-        catch (LinuxException)
-        {
-            // It hung up, which the loop sees; the next one is told.
-        }
+        _backend.SetFeatures(context.Features & _backend.Features);
+        _backend.SetMemory(context.Memory);
     }
 
     public void StartQueue(int index, VirtQueueBinding binding)
@@ -111,14 +101,7 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
         if (_queues[index] is not null || VhostQueue.Open(_backend, index, binding, _loop) is not { } queue)
             return;
         _queues[index] = queue;
-        try
-        {
-            queue.Run();
-        }
-        catch (LinuxException error)
-        {
-            binding.Context.NeedsReset($"queue {index}: {error.Message}");
-        }
+        queue.Run();
     }
 
     public VirtQueueState? StopQueue(int index)
@@ -155,10 +138,12 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
             case HangupCookie:
                 _loop.Unregister(_hangup);
                 _hangup = default;
+                _backend.GiveUp();
                 _logger.LogWarning("the vhost-user back end is gone; requests wait for the next one behind the same socket");
                 if (Volatile.Read(ref _context) is { } context && context.Has(VirtioFeatures.RingPacked))
                     context.NeedsReset("its vhost-user back end is gone, and with it where the packed rings stand");
-                Reconnect();
+                _retryNs = Environment.TickCount64 - _connectedAtMs < ShortLifeMs ? Math.Min(2 * _retryNs, RetryLimitNs) : RetryNs;
+                _retry.Arm(_retryNs);
                 break;
             default:
                 if (!_stopped && !_hangup.IsValid)
@@ -170,7 +155,11 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
     private void Reconnect()
     {
         if (_backend.TryReconnect())
+        {
+            _connectedAtMs = Environment.TickCount64;
             _logger.LogWarning("a vhost-user back end is there again and goes on");
+        }
+
         Watch();
     }
 
@@ -179,6 +168,6 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
         if (_backend.Connection is { } connection)
             _hangup = _loop.Register(connection, LibcConstants.EPOLLRDHUP, this, HangupCookie);
         else
-            _retry.Arm(RetryNs);
+            _retry.Arm(_retryNs);
     }
 }

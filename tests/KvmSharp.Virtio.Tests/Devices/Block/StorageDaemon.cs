@@ -5,6 +5,9 @@ namespace KvmSharp.Virtio.Tests.Devices.Block;
 /// <summary>QEMU's storage daemon with one raw image behind a vhost-user-blk socket, in a folder of its own.</summary>
 internal sealed class StorageDaemon : IDisposable
 {
+    /// <summary>__SO_ACCEPTCON, as /proc/net/unix shows it: listening, not only bound.</summary>
+    private const string AcceptingFlags = " 00010000 ";
+
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("kvmsharp-vhost-user-");
     private readonly int _queues;
     private Process? _process;
@@ -53,5 +56,5 @@ internal sealed class StorageDaemon : IDisposable
     }
 
     /// <summary>Without a connection, which it would take for its front end.</summary>
-    private bool Listens() => File.ReadLines("/proc/net/unix").Any(line => line.EndsWith(Socket, StringComparison.Ordinal));
+    private bool Listens() => File.ReadLines("/proc/net/unix").Any(line => line.Contains(AcceptingFlags, StringComparison.Ordinal) && line.EndsWith(Socket, StringComparison.Ordinal));
 }

@@ -121,7 +121,7 @@ public sealed class VhostUserBlockTests : IDisposable
 
         Assert.True(bed.Interrupt.WaitForFault());
         using FakeVhostUserDisk next = new(_daemon.Socket, VirtioFeatures.RingPacked);
-        Assert.True(SpinWait.SpinUntil(() => _backend.Connection is not null, 20000));
+        Assert.True(SpinWait.SpinUntil(() => !next.Heard.IsEmpty && _backend.Connection is not null, 20000));
         Assert.DoesNotContain(next.Heard, heard => heard.Request == SetVringEnable);
         bed.Device.StopQueue(1);
         bed.StartQueue(1, VirtQueueState.Initial(VirtioFeatures.RingPacked));
@@ -140,6 +140,29 @@ public sealed class VhostUserBlockTests : IDisposable
         BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(_daemon.Socket));
 
         Assert.StartsWith($"what listens on {_daemon.Socket} does not answer within 5 s", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>One that lives again and again for a moment only is not asked for more and more often, nor logged about.</summary>
+    [Fact]
+    public void BackEndDiesAtOnceEachTime_IsLookedForLessOften()
+    {
+        using (new FakeVhostUserDisk(_daemon.Socket, 0))
+        {
+            _backend = VhostUserBackend.Connect(_daemon.Socket);
+            Open(0);
+        }
+
+        int lives = 0;
+        Stopwatch time = Stopwatch.StartNew();
+        while (time.ElapsedMilliseconds < 2000)
+        {
+            using FakeVhostUserDisk next = new(_daemon.Socket, 0);
+            if (SpinWait.SpinUntil(() => !next.Heard.IsEmpty, (int)Math.Max(0, 2000 - time.ElapsedMilliseconds)))
+                lives++;
+        }
+
+        // After 0.2, 0.4, 0.8 and 1.6 s.
+        Assert.InRange(lives, 1, 4);
     }
 
     [Fact]
