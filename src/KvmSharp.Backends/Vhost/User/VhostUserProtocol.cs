@@ -7,6 +7,7 @@ internal enum VhostUserRequest : uint
     SetFeatures = 2,
     SetOwner = 3,
     SetMemTable = 5,
+    SetLogBase = 6,
     SetVringNum = 8,
     SetVringAddr = 9,
     SetVringBase = 10,
@@ -18,10 +19,25 @@ internal enum VhostUserRequest : uint
     SetProtocolFeatures = 16,
     GetQueueNum = 17,
     SetVringEnable = 18,
+    SendRarp = 19,
+    NetSetMtu = 20,
+    SetBackendReqFd = 21,
     GetConfig = 24,
     SetConfig = 25,
     GetInflightFd = 31,
     SetInflightFd = 32,
+    ResetDevice = 34,
+    GetMaxMemSlots = 36,
+    AddMemReg = 37,
+    RemMemReg = 38,
+    SetStatus = 39,
+    GetStatus = 40,
+}
+
+/// <summary>Requests of a back end on the channel that it was given ("Back-end message types").</summary>
+internal enum VhostUserBackendRequest : uint
+{
+    ConfigChange = 2,
 }
 
 /// <summary>Protocol features ("Protocol features"), as bits.</summary>
@@ -30,9 +46,16 @@ internal enum VhostUserFeatures : ulong
 {
     None = 0,
     MultiQueue = 1UL << 0,
+    LogShmFd = 1UL << 1,
+    Rarp = 1UL << 2,
     ReplyAck = 1UL << 3,
+    NetMtu = 1UL << 4,
+    BackendReq = 1UL << 5,
     Config = 1UL << 9,
     InflightShmFd = 1UL << 12,
+    ResetDevice = 1UL << 13,
+    ConfigureMemSlots = 1UL << 15,
+    Status = 1UL << 16,
 }
 
 /// <summary>Sizes and flags of messages ("Message specification").</summary>
@@ -51,6 +74,9 @@ internal static class VhostUserMessage
 
     /// <summary>In the descriptor messages, beside the vring's number: no descriptor comes with it.</summary>
     public const ulong NoDescriptor = 1 << 8;
+
+    /// <summary>VHOST_F_LOG_ALL, among the virtio feature bits: whatever is written to guest memory is logged.</summary>
+    public const ulong LogAll = 1UL << 26;
 
     /// <summary>VHOST_USER_F_PROTOCOL_FEATURES, among the virtio feature bits.</summary>
     public const ulong HasProtocolFeatures = 1UL << 30;

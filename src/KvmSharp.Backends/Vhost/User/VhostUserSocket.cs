@@ -38,10 +38,7 @@ internal sealed unsafe class VhostUserSocket : IDisposable
         FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
         try
         {
-            // struct timeval
-            long* timeout = stackalloc long[] { TimeoutSeconds, 0 };
-            _ = Libc.setsockopt(fd, LibcConstants.SOL_SOCKET, LibcConstants.SO_RCVTIMEO, timeout, 2 * sizeof(long));
-            _ = Libc.setsockopt(fd, LibcConstants.SOL_SOCKET, LibcConstants.SO_SNDTIMEO, timeout, 2 * sizeof(long));
+            SetTimeouts(file);
             sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
             // SAFETY: one byte less than sun_path's 108, the last of which stays 0; VhostUserBackend has checked the length.
             Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, 107));
@@ -56,6 +53,17 @@ internal sealed unsafe class VhostUserSocket : IDisposable
         }
     }
 
+    /// <summary>Whoever waits to be accepted. Throws <see cref="LinuxException"/>, with EAGAIN if nobody does.</summary>
+    public static VhostUserSocket Accept(UnixListener listener)
+    {
+        int fd = Libc.accept4(listener.File.Value, null, null, LibcConstants.SOCK_CLOEXEC);
+        if (fd < 0)
+            throw LinuxException.FromLastError($"accept on {listener.Path}");
+        FileDescriptor file = new(fd);
+        SetTimeouts(file);
+        return new VhostUserSocket(listener.Path, file);
+    }
+
     /// <summary>Sends a message to which there is no answer.</summary>
     public void Send(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors = default) =>
         Write(request, ProtocolVersion, payload, descriptors);
@@ -65,7 +73,9 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     {
         Write(request, ProtocolVersion | NeedReply, payload, descriptors);
         Span<byte> answer = stackalloc byte[sizeof(ulong)];
-        ReadAnswer(request, answer, out _);
+        if (ReadAnswer(request, answer, out FileDescriptor? descriptor) != answer.Length)
+            throw Failure(request, LibcConstants.EPROTO);
+        descriptor?.Dispose();
         if (BinaryPrimitives.ReadUInt64LittleEndian(answer) != 0)
             throw new LinuxException($"{_path}: the back end refuses {request}", LibcConstants.EPROTO);
     }
@@ -75,7 +85,21 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     public void Ask(VhostUserRequest request, ReadOnlySpan<byte> payload, Span<byte> answer, out FileDescriptor? descriptor)
     {
         Write(request, ProtocolVersion, payload, default);
-        ReadAnswer(request, answer, out descriptor);
+        if (ReadAnswer(request, answer, out descriptor) == answer.Length)
+            return;
+        descriptor?.Dispose();
+        throw Failure(request, LibcConstants.EPROTO);
+    }
+
+    /// <summary>Sends a message that is always answered, by some with a number and by some with nothing (SET_LOG_BASE).</summary>
+    public void SendAnswered(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors)
+    {
+        Write(request, ProtocolVersion, payload, descriptors);
+        Span<byte> answer = stackalloc byte[sizeof(ulong)];
+        int length = ReadAnswer(request, answer, out FileDescriptor? descriptor);
+        descriptor?.Dispose();
+        if (length is not (0 or sizeof(ulong)))
+            throw Failure(request, LibcConstants.EPROTO);
     }
 
     public ulong AskNumber(VhostUserRequest request)
@@ -122,18 +146,20 @@ internal sealed unsafe class VhostUserSocket : IDisposable
             throw Failure(request, sent < 0 ? Marshal.GetLastPInvokeError() : LibcConstants.ETIMEDOUT);
     }
 
-    private void ReadAnswer(VhostUserRequest request, Span<byte> answer, out FileDescriptor? descriptor)
+    /// <summary>The answer's length, at most that of <paramref name="answer"/>.</summary>
+    private int ReadAnswer(VhostUserRequest request, Span<byte> answer, out FileDescriptor? descriptor)
     {
         Span<byte> head = stackalloc byte[HeaderBytes];
         Read(request, head, out descriptor);
         uint flags = BinaryPrimitives.ReadUInt32LittleEndian(head[4..]);
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(head[8..]);
         try
         {
-            if (BinaryPrimitives.ReadUInt32LittleEndian(head) != (uint)request || (flags & (VersionMask | Reply)) != (ProtocolVersion | Reply) ||
-                BinaryPrimitives.ReadUInt32LittleEndian(head[8..]) != (uint)answer.Length)
+            if (BinaryPrimitives.ReadUInt32LittleEndian(head) != (uint)request || (flags & (VersionMask | Reply)) != (ProtocolVersion | Reply) || length > (uint)answer.Length)
                 throw Failure(request, LibcConstants.EPROTO);
-            Read(request, answer, out FileDescriptor? late);
+            Read(request, answer[..(int)length], out FileDescriptor? late);
             late?.Dispose();
+            return (int)length;
         }
         catch
         {
@@ -146,6 +172,7 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     private void Read(VhostUserRequest request, Span<byte> into, out FileDescriptor? descriptor)
     {
         descriptor = null;
+        long deadline = Environment.TickCount64 + 1000 * TimeoutSeconds;
         byte* control = stackalloc byte[s_controlBytes];
         fixed (byte* start = into)
         {
@@ -166,6 +193,12 @@ internal sealed unsafe class VhostUserSocket : IDisposable
                 }
 
                 done += (int)got;
+                // The socket's own limit is for each read: one that answers a byte at a time would never reach it.
+                if (done < into.Length && Environment.TickCount64 > deadline)
+                {
+                    descriptor?.Dispose();
+                    throw Failure(request, LibcConstants.ETIMEDOUT);
+                }
             }
         }
     }
@@ -191,6 +224,14 @@ internal sealed unsafe class VhostUserSocket : IDisposable
 
             control = control[Math.Min(control.Length, Align((int)head.cmsg_len))..];
         }
+    }
+
+    private static void SetTimeouts(FileDescriptor file)
+    {
+        // struct timeval
+        long* timeout = stackalloc long[] { TimeoutSeconds, 0 };
+        _ = Libc.setsockopt(file.Value, LibcConstants.SOL_SOCKET, LibcConstants.SO_RCVTIMEO, timeout, 2 * sizeof(long));
+        _ = Libc.setsockopt(file.Value, LibcConstants.SOL_SOCKET, LibcConstants.SO_SNDTIMEO, timeout, 2 * sizeof(long));
     }
 
     private static int ControlBytes(int descriptors) => sizeof(cmsghdr) + Align(descriptors * sizeof(int));

@@ -1,0 +1,93 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using KvmSharp.Abi;
+using KvmSharp.Core;
+
+namespace KvmSharp.Backends;
+
+/// <summary>A unix stream socket that listens. Its file takes the place of one that nobody listens on any more, and is removed at the end if it is still ours.</summary>
+public sealed unsafe class UnixListener : IDisposable
+{
+    /// <summary>sun_path less the zero at its end.</summary>
+    private const int MaxPathBytes = 107;
+
+    private readonly (ulong Inode, uint Major, uint Minor) _identity;
+
+    /// <summary>Throws <see cref="BackendException"/> if the path is taken by something that is not a stale socket, or cannot be bound.</summary>
+    public UnixListener(string path)
+    {
+        Path = path;
+        RemoveStale(path);
+        File = Create();
+        sockaddr_un address = Address(path);
+        if (Libc.bind(File.Value, &address, (uint)sizeof(sockaddr_un)) != 0 || Libc.listen(File.Value, 1) != 0)
+        {
+            string cause = Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
+            File.Dispose();
+            throw new BackendException($"cannot listen on {path}: {cause}");
+        }
+
+        TryStat(path, out statx made);
+        _identity = Identity(made);
+    }
+
+    public string Path { get; }
+
+    /// <summary>Non-blocking; readable while somebody waits to be accepted.</summary>
+    public FileDescriptor File { get; }
+
+    public void Dispose()
+    {
+        File.Dispose();
+        if (TryStat(Path, out statx now) && Identity(now) == _identity)
+            Unlink(Path);
+    }
+
+    private static FileDescriptor Create()
+    {
+        int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK, 0);
+        return fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
+    }
+
+    private static void RemoveStale(string path)
+    {
+        if (!TryStat(path, out statx found))
+            return;
+        if ((found.stx_mode & LibcConstants.S_IFMT) != LibcConstants.S_IFSOCK)
+            throw new BackendException($"cannot listen on {path}: it exists and is not a socket");
+        using FileDescriptor probe = Create();
+        sockaddr_un address = Address(path);
+        if (Libc.connect(probe.Value, &address, (uint)sizeof(sockaddr_un)) == 0 || Marshal.GetLastPInvokeError() != LibcConstants.ECONNREFUSED)
+            throw new BackendException($"cannot listen on {path}: another process listens there");
+        Unlink(path);
+    }
+
+    private static sockaddr_un Address(string path)
+    {
+        sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
+        int length = Encoding.UTF8.GetByteCount(path);
+        if (length is 0 or > MaxPathBytes)
+            throw new BackendException($"cannot listen on {path}: a socket path has 1 to {MaxPathBytes} bytes");
+        // SAFETY: length is below sun_path's 108 bytes, the last of which stays 0.
+        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, MaxPathBytes));
+        return address;
+    }
+
+    private static bool TryStat(string path, out statx result)
+    {
+        statx read = default;
+        bool ok;
+        fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
+            ok = Libc.statx(LibcConstants.AT_FDCWD, p, LibcConstants.AT_SYMLINK_NOFOLLOW, LibcConstants.STATX_BASIC_STATS, &read) == 0;
+        result = read;
+        return ok;
+    }
+
+    private static (ulong Inode, uint Major, uint Minor) Identity(in statx stat) => (stat.stx_ino, stat.stx_dev_major, stat.stx_dev_minor);
+
+    private static void Unlink(string path)
+    {
+        fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
+            _ = Libc.unlink(p);
+    }
+}
