@@ -14,6 +14,9 @@ internal static class ErrorReport
     /// <param name="debug">Show where an internal error came from.</param>
     public static ExitCode Report(Exception error, CliOutput output, bool debug)
     {
+        // The host may refuse what a type needs when it is first used.
+        if (error is TypeInitializationException { InnerException: { } cause })
+            error = cause;
         switch (error)
         {
             case ConfigException config:

@@ -10,5 +10,6 @@ internal sealed class KvmDeviceException(string device, LinuxException cause)
 {
     public string Hint => cause.Errno is LibcConstants.EACCES or LibcConstants.EPERM
         ? "add yourself to the device's group: sudo usermod -aG kvm $USER, then log in again"
+        : cause.Errno is LibcConstants.EMFILE ? "raise the limit of open files (ulimit -n)"
         : "load the module (modprobe kvm_intel or kvm_amd) or turn virtualization on in the firmware; kvmsharp check says more";
 }

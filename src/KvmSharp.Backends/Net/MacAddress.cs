@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 
 namespace KvmSharp.Backends.Net;
@@ -18,11 +17,13 @@ public readonly record struct MacAddress(ulong Value)
     /// </summary>
     public static MacAddress Derive(string vmName, int deviceIndex)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{vmName}\n{deviceIndex}"));
-        ulong value = 0x52;
-        foreach (byte part in hash.AsSpan(0, 5))
-            value = value << 8 | part;
-        return new MacAddress(value);
+        // FNV-1a and the finalizer of MurmurHash3: nobody attacks it, and the library's digests load OpenSSL, which ends the process where it cannot.
+        ulong hash = 0xCBF2_9CE4_8422_2325;
+        foreach (byte part in Encoding.UTF8.GetBytes($"{vmName}\n{deviceIndex}"))
+            hash = (hash ^ part) * 0x100_0000_01B3;
+        hash = (hash ^ (hash >> 33)) * 0xFF51_AFD7_ED55_8CCD;
+        hash = (hash ^ (hash >> 33)) * 0xC4CE_B9FE_1A85_EC53;
+        return new MacAddress((0x52UL << 40) | (hash >> 24));
     }
 
     /// <summary>Six hexadecimal bytes separated by ':' or '-'. Multicast addresses are taken; the caller judges.</summary>
