@@ -78,13 +78,22 @@ internal sealed unsafe class BlockSlots : IDisposable
         return slot >= 0;
     }
 
-    /// <summary>Sends the slot's data through its bounce buffer, which is made now if it was never needed before.</summary>
-    public void UseBounce(int slot)
+    /// <summary>Sends the slot's data through its bounce buffer, which is made now if it was never needed before. False: the host has no memory for it.</summary>
+    public bool TryUseBounce(int slot)
     {
         BlockTransfer* transfer = _transfers + slot;
-        if (transfer->Bounce == null)
-            transfer->Bounce = (byte*)NativeMemory.AlignedAlloc(BlockTransfer.BounceBytes, _bounceAlignment);
+        try
+        {
+            if (transfer->Bounce == null)
+                transfer->Bounce = (byte*)NativeMemory.AlignedAlloc(BlockTransfer.BounceBytes, _bounceAlignment);
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
+        }
+
         transfer->UsesBounce = true;
+        return true;
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using KvmSharp.Abi;
 using KvmSharp.Core;
 
 namespace KvmSharp.Backends.Block;
@@ -152,7 +153,20 @@ internal sealed unsafe class BlockWorkers : IDisposable
             _completion.Signal();
     }
 
+    /// <summary>Nothing may leave the thread: what the host refuses, memory included, is the request's result.</summary>
     private int Execute(BlockTransfer* transfer)
+    {
+        try
+        {
+            return ExecuteOnHost(transfer);
+        }
+        catch (OutOfMemoryException)
+        {
+            return -LibcConstants.ENOMEM;
+        }
+    }
+
+    private int ExecuteOnHost(BlockTransfer* transfer)
     {
         ref readonly BlockRequest request = ref transfer->Request;
         int result;

@@ -87,8 +87,12 @@ internal sealed unsafe class IoUringBlockIo : IBlockIo
             return true;
         }
 
-        if (_file.NeedsBounce(request))
-            _slots.UseBounce(slot);
+        if (_file.NeedsBounce(request) && !_slots.TryUseBounce(slot))
+        {
+            _slots.Finish(slot, -LibcConstants.ENOMEM);
+            return true;
+        }
+
         Prepare(slot);
         _inRing++;
         return true;

@@ -1,3 +1,4 @@
+using KvmSharp.Abi;
 using KvmSharp.Core;
 
 namespace KvmSharp.Backends.Block;
@@ -45,9 +46,9 @@ internal sealed unsafe class SystemCallBlockIo : IBlockIo
             return false;
         if (BlockAdmission.TryFinish(_file, _slots, slot))
             return true;
-        if (_file.IsAddressable(request) && _file.NeedsBounce(request))
-            _slots.UseBounce(slot);
-        if (_inline && request.Operation is not (BlockOperation.Discard or BlockOperation.WriteZeroes) && request.LengthBytes <= InlineLimit)
+        if (_file.IsAddressable(request) && _file.NeedsBounce(request) && !_slots.TryUseBounce(slot))
+            _slots.Finish(slot, -LibcConstants.ENOMEM);
+        else if (_inline && request.Operation is not (BlockOperation.Discard or BlockOperation.WriteZeroes) && request.LengthBytes <= InlineLimit)
             _slots.Finish(slot, _file.RunTransfer(_slots[slot]));
         else
             _workers.Enqueue(slot);
