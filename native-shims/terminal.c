@@ -13,12 +13,17 @@ _Static_assert(sizeof(struct termios) == 36, "the caller passes the kernel's str
 static struct termios saved;
 static volatile sig_atomic_t guarded = -1;
 
+void kvmsharp_terminal_restore(void)
+{
+    if (guarded >= 0)
+        ioctl(guarded, TCSETS, &saved);
+}
+
 static void on_abort(int number)
 {
     struct sigaction action = { .sa_handler = SIG_DFL };
 
-    if (guarded >= 0)
-        ioctl(guarded, TCSETS, &saved);
+    kvmsharp_terminal_restore();
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
     raise(number);

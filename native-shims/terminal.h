@@ -15,4 +15,7 @@
  */
 int kvmsharp_terminal_guard(int fd, const void *mode);
 
+/* Gives a guarded terminal its settings back. Async-signal-safe. */
+void kvmsharp_terminal_restore(void);
+
 #endif

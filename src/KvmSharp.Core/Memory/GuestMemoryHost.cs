@@ -25,7 +25,12 @@ internal static unsafe class GuestMemoryHost
         FileDescriptor? file = options.HugePages ? null : HugeTmpfs.TryCreateFile();
         file ??= CreateMemfd(options);
         if (size <= long.MaxValue && Libc.ftruncate(file.Value, (long)size) == 0)
+        {
+            // Who shares it (a vhost-user back end) cannot take it from under us. A tmpfs has no seals to give and refuses.
+            _ = Libc.fcntl(file.Value, LibcConstants.F_ADD_SEALS, LibcConstants.F_SEAL_SHRINK | LibcConstants.F_SEAL_GROW | LibcConstants.F_SEAL_SEAL);
             return file;
+        }
+
         int errno = size <= long.MaxValue ? Marshal.GetLastPInvokeError() : LibcConstants.EFBIG;
         file.Dispose();
         throw new LinuxException($"allocate {HostMemoryInfo.Text(size)} of guest memory", errno);
@@ -33,7 +38,7 @@ internal static unsafe class GuestMemoryHost
 
     private static FileDescriptor CreateMemfd(GuestMemoryOptions options)
     {
-        uint flags = LibcConstants.MFD_CLOEXEC | (options.HugePages ? LibcConstants.MFD_HUGETLB : 0);
+        uint flags = LibcConstants.MFD_CLOEXEC | LibcConstants.MFD_ALLOW_SEALING | (options.HugePages ? LibcConstants.MFD_HUGETLB : 0);
         fixed (byte* name = "kvmsharp-ram\0"u8)
         {
             int fd = Libc.memfd_create(name, flags);

@@ -51,6 +51,8 @@ public sealed unsafe partial class Vcpu
                 return true;
             case LibcConstants.EFAULT when _run->exit_reason == KVM_EXIT_MEMORY_FAULT:
                 return HandleExit();
+            case LibcConstants.EFAULT or LibcConstants.EHWPOISON:
+                return Fail($"KVM_RUN: {Marshal.GetPInvokeErrorMessage(errno)}: the host has no page for guest memory: the file behind it was made shorter, huge pages or a limit are used up, or its hardware failed");
             default:
                 return Fail($"KVM_RUN: {Marshal.GetPInvokeErrorMessage(errno)}");
         }
