@@ -106,7 +106,8 @@ internal sealed class StopSignals : IDisposable
             machine = _machine;
         if (machine is null)
             return;
-        machine.PressPowerButton();
+        // Not here: it waits for the machine, which may be stuck, and the grace period must end all the same.
+        StartThread("power-button", machine.PressPowerButton);
         lock (_gate)
         {
             long end = Environment.TickCount64 + (long)_grace.TotalMilliseconds;

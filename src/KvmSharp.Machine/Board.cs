@@ -57,6 +57,9 @@ internal sealed class Board(Stack<IDisposable> owned, Vcpu[] vcpus, IReadOnlyLis
             transport.Pause();
     }
 
+    /// <summary>Who has not stopped yet, for a message. Any thread.</summary>
+    public string WhoRuns() => vcpus.FirstOrDefault(vcpu => vcpu.State is VcpuState.Running) is { } running ? $"vcpu {running.Index}" : "a device";
+
     public void PressPowerButton() => powerManagement?.PressPowerButton();
 
     public MachineStatistics ReadStatistics()

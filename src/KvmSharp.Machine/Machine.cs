@@ -26,6 +26,7 @@ public sealed class Machine : IMachineControl, IDisposable
     private readonly object _gate = new();
     private MachineExit? _exit;
     private MachineExit? _resetCause;
+    private StopGuard? _stopGuard;
 
     private Machine(MachineConfig config, MachineHost host)
     {
@@ -146,6 +147,8 @@ public sealed class Machine : IMachineControl, IDisposable
         StopBoard();
         _hostEnds.Dispose();
         _chars.Dispose();
+        lock (_gate)
+            _stopGuard?.Dispose();
     }
 
     private void RequestReset(MachineExit cause)
@@ -167,7 +170,11 @@ public sealed class Machine : IMachineControl, IDisposable
     {
         lock (_gate)
         {
-            _exit ??= exit;
+            if (_exit is not null)
+                return;
+            _exit = exit;
+            if (_host.OnStuck is { } onStuck)
+                _stopGuard = new StopGuard(_host.StopLimit, () => onStuck(Volatile.Read(ref _board)?.WhoRuns() ?? "a device"));
             Monitor.PulseAll(_gate);
         }
     }

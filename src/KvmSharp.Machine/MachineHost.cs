@@ -19,4 +19,10 @@ public sealed record MachineHost
 
     /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
     public Action? OnStarted { get; init; }
+
+    /// <summary>Told, on a thread of its own, who keeps a machine from its end for longer than <see cref="StopLimit"/>. The machine waits on. Null: nobody watches.</summary>
+    public Action<string>? OnStuck { get; init; }
+
+    /// <summary>How long the end of a machine may take, from what caused it until all is closed.</summary>
+    public TimeSpan StopLimit { get; init; } = TimeSpan.FromSeconds(30);
 }

@@ -26,7 +26,7 @@ internal static class RunCommand
             TraceOutput.Check(trace.Path);
         using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
         using var stop = new StopSignals(config.Grace, output);
-        var host = new MachineHost { Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output) };
+        var host = new MachineHost { Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output), OnStuck = who => Leave(who, output) };
         MachineExit exit;
         MachineStatistics statistics;
         using (Machine.Machine machine = Create(config, host))
@@ -43,6 +43,13 @@ internal static class RunCommand
         if (config.Statistics)
             PrintStatistics(statistics, output);
         return Report(exit, stop, output);
+    }
+
+    /// <summary>What is stuck cannot be ended, only left. The exit handlers still put the terminal back.</summary>
+    private static void Leave(string who, CliOutput output)
+    {
+        output.Error($"{who} does not stop, leaving it");
+        Environment.Exit((int)ExitCode.Internal);
     }
 
     private static Machine.Machine Create(MachineConfig config, MachineHost host)
