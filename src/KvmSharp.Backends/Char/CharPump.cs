@@ -17,6 +17,9 @@ internal sealed unsafe class CharPump : IDisposable
     private const int FlushAtExitMs = 500;
     private const int InputChunk = 4096;
 
+    /// <summary>How long nothing is asked of a host that has just refused (no descriptor, no memory): what it refuses stays pending, so asking on would be a loop.</summary>
+    private const int RefusedMs = 100;
+
     /// <summary>A writer that waits goes on when so much is free: a reader need not be fast to be seen to read.</summary>
     private const int WriterRoom = 4096;
 
@@ -31,6 +34,7 @@ internal sealed unsafe class CharPump : IDisposable
 
     // Pump thread only, once started.
     private FileDescriptor? _input;
+    private bool _acceptRefused;
 
     // Guarded by _gate.
     private readonly object _gate = new();
@@ -172,9 +176,16 @@ internal sealed unsafe class CharPump : IDisposable
             items[0] = new() { fd = _wake.Value, events = LibcConstants.POLLIN };
             items[1] = new() { fd = _input is not null && WantsInput() ? _input.Value : -1, events = LibcConstants.POLLIN };
             items[2] = new() { fd = output?.Value ?? -1, events = LibcConstants.POLLOUT };
-            items[3] = new() { fd = _listener is not null && _input is null ? _listener.Value : -1, events = LibcConstants.POLLIN };
-            if (Libc.poll(items, 4, -1) < 0)
+            items[3] = new() { fd = _listener is not null && _input is null && !_acceptRefused ? _listener.Value : -1, events = LibcConstants.POLLIN };
+            int ready = Libc.poll(items, 4, _acceptRefused ? RefusedMs : -1);
+            _acceptRefused = false;
+            if (ready < 0)
+            {
+                if (Marshal.GetLastPInvokeError() != LibcConstants.EINTR)
+                    Thread.Sleep(RefusedMs);
                 continue;
+            }
+
             if (items[0].revents != 0)
                 _wake.Drain();
             if (items[2].revents != 0)
@@ -246,9 +257,25 @@ internal sealed unsafe class CharPump : IDisposable
     {
         int fd = Libc.accept4(_listener!.Value, null, null, LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK);
         if (fd < 0)
+        {
+            _acceptRefused = Marshal.GetLastPInvokeError() is not (LibcConstants.EAGAIN or LibcConstants.EINTR);
             return;
-        _input = new FileDescriptor(fd);
-        var output = new CharOutput(_input.Duplicate(), nonBlocking: true);
+        }
+
+        var connection = new FileDescriptor(fd);
+        CharOutput output;
+        try
+        {
+            output = new CharOutput(connection.Duplicate(), nonBlocking: true);
+        }
+        catch (LinuxException)
+        {
+            // Half a connection is none: the client is told so, and may come again.
+            connection.Dispose();
+            return;
+        }
+
+        _input = connection;
         lock (_gate)
         {
             _ring.Clear();

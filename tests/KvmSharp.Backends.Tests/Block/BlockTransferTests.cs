@@ -111,7 +111,7 @@ public sealed unsafe class BlockTransferTests : IDisposable
     {
         _buffer.Span[..1024].Fill(0x42);
         Begin(BlockOperation.Write, 100, 924);
-        _slots.UseBounce(0);
+        Assert.True(_slots.TryUseBounce(0));
         IoVec* piece = Transfer->NextVectors(out int count);
         Assert.Equal(1, count);
         Assert.Equal((nuint)1024, piece->Length);
@@ -119,7 +119,7 @@ public sealed unsafe class BlockTransferTests : IDisposable
         Assert.True(Transfer->Advance(1024, out _));
 
         Begin(BlockOperation.Read, 100, 924);
-        _slots.UseBounce(0);
+        Assert.True(_slots.TryUseBounce(0));
         Transfer->NextVectors(out _)->Span.Fill(0x43);
         Assert.False(Transfer->Advance(512, out _));
         Assert.Equal(0x43, _buffer.Span[511]);
