@@ -34,6 +34,7 @@ internal static class RunCommand
             // Not before the machine is there: one that cannot be made leaves no file.
             using TraceSession? session = config.Trace is { } file ? TraceOutput.Start(file, $"kvmsharp {config.Name}", loggers) : null;
             stop.Attach(machine);
+            using var pause = new PauseSignals(machine, output);
             exit = machine.Run();
             stop.Detach();
             statistics = machine.ReadStatistics();
