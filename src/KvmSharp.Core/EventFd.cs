@@ -11,6 +11,13 @@ public sealed unsafe class EventFd : FileDescriptor
     {
     }
 
+    /// <summary>Takes over an eventfd that another process made. It is made non-blocking, which that process may undo.</summary>
+    /// <exception cref="LinuxException">It is none.</exception>
+    public EventFd(FileDescriptor received)
+        : base(TakeOver(received))
+    {
+    }
+
     /// <summary>What a loop that sees a signal calls it in a trace; no name: nothing.</summary>
     public TraceName TraceName { get; init; }
 
@@ -26,6 +33,18 @@ public sealed unsafe class EventFd : FileDescriptor
     {
         ulong count;
         return Libc.read(Value, &count, sizeof(ulong)) == sizeof(ulong);
+    }
+
+    private static int TakeOver(FileDescriptor received)
+    {
+        if (File.ResolveLinkTarget($"/proc/self/fd/{received.Value}", returnFinalTarget: false)?.Name != "anon_inode:[eventfd]")
+            throw new LinuxException("take over an eventfd", LibcConstants.EINVAL);
+        int flags = Libc.fcntl(received.Value, LibcConstants.F_GETFL, 0);
+        if ((flags & LibcConstants.O_NONBLOCK) == 0)
+            _ = Libc.fcntl(received.Value, LibcConstants.F_SETFL, flags | LibcConstants.O_NONBLOCK);
+        int fd = received.Value;
+        received.SetHandleAsInvalid();
+        return fd;
     }
 
     private static int Create()

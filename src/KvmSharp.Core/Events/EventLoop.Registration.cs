@@ -96,7 +96,7 @@ public sealed unsafe partial class EventLoop
         lock (_registrationGate)
             Volatile.Write(ref _pollSinks, Array.FindAll(_pollSinks, other => !ReferenceEquals(other, sink)));
         if (!IsCurrent)
-            Invoke(NothingSink.Instance, 0);
+            Settle();
     }
 
     /// <summary>
@@ -123,6 +123,9 @@ public sealed unsafe partial class EventLoop
             }
         }
     }
+
+    /// <summary>Returns when the loop is done with whatever it does now: from then on it uses nothing that was taken from its sinks before. As <see cref="Invoke"/>.</summary>
+    public void Settle() => Invoke(NothingSink.Instance, 0);
 
     private void Dispatch(EventToken token, uint epollEvents)
     {

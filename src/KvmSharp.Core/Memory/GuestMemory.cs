@@ -20,11 +20,11 @@ public sealed unsafe class GuestMemory : IDisposable
     public const ulong PageSize = 4096;
 
     private readonly GuestMemoryRegion[] _regions;
-    private readonly MappedRegion _mapping;
+    private readonly MappedRegion? _mapping;
 
     private readonly FileDescriptor? _file;
 
-    private GuestMemory(FileDescriptor? file, MappedRegion mapping, ulong sizeBytes, GuestMemoryRegion[] regions)
+    private GuestMemory(FileDescriptor? file, MappedRegion? mapping, ulong sizeBytes, GuestMemoryRegion[] regions)
     {
         _file = file;
         _mapping = mapping;
@@ -32,11 +32,11 @@ public sealed unsafe class GuestMemory : IDisposable
         _regions = regions;
     }
 
-    /// <summary>False for mergeable memory, which no other process can map: no vhost-user, no VFIO user process.</summary>
+    /// <summary>False for mergeable memory and for a peer's: we have no file of it that another process could map, for vhost-user or VFIO.</summary>
     public bool IsShared => _file is not null;
 
     /// <summary>The memfd behind all regions. Only if <see cref="IsShared"/>.</summary>
-    public FileDescriptor File => _file ?? throw new InvalidOperationException("mergeable guest memory has no file");
+    public FileDescriptor File => _file ?? throw new InvalidOperationException("this guest memory has no file");
 
     public ReadOnlySpan<GuestMemoryRegion> Regions => _regions;
 
@@ -76,6 +76,18 @@ public sealed unsafe class GuestMemory : IDisposable
             file?.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// RAM of a guest that another program runs, which shares it with us. Whoever mapped the regions keeps the mappings, beyond the life of everything
+    /// that uses this; disposing of it does nothing.
+    /// </summary>
+    public static GuestMemory OfPeer(GuestMemoryRegion[] regions)
+    {
+        ulong size = 0;
+        foreach (ref readonly GuestMemoryRegion region in regions.AsSpan())
+            size += region.SizeBytes;
+        return new GuestMemory(null, null, size, regions);
     }
 
     /// <summary>The host address of a range that lies wholly inside one region; false otherwise, and for an empty range outside RAM.</summary>
@@ -150,7 +162,7 @@ public sealed unsafe class GuestMemory : IDisposable
 
     public void Dispose()
     {
-        _mapping.Dispose();
+        _mapping?.Dispose();
         _file?.Dispose();
     }
 }
