@@ -36,8 +36,17 @@ public sealed unsafe class UnixListener : IDisposable
     /// <summary>Non-blocking; readable while somebody waits to be accepted.</summary>
     public FileDescriptor File { get; }
 
+    /// <summary>Whoever waits, non-blocking; null if there is nobody (any more).</summary>
+    public FileDescriptor? TryAccept()
+    {
+        int fd = Libc.accept4(File.Value, null, null, LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK);
+        return fd >= 0 ? new FileDescriptor(fd) : null;
+    }
+
     public void Dispose()
     {
+        if (File.IsClosed)
+            return;
         File.Dispose();
         if (TryStat(Path, out statx now) && Identity(now) == _identity)
             Unlink(Path);

@@ -4,7 +4,7 @@ namespace KvmSharp.Backends.Vhost.User;
 
 /// <summary>"Inflight description" of the vhost-user protocol.</summary>
 [StructLayout(LayoutKind.Sequential)]
-internal struct VhostUserInflight
+public struct VhostUserInflight
 {
     public ulong MapSize;
     public ulong MapOffset;

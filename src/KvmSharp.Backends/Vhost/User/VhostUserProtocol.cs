@@ -1,11 +1,12 @@
 namespace KvmSharp.Backends.Vhost.User;
 
 /// <summary>Requests of a front end (vhost-user protocol, "Front-end message types").</summary>
-internal enum VhostUserRequest : uint
+public enum VhostUserRequest : uint
 {
     GetFeatures = 1,
     SetFeatures = 2,
     SetOwner = 3,
+    ResetOwner = 4,
     SetMemTable = 5,
     SetLogBase = 6,
     SetVringNum = 8,
@@ -35,14 +36,14 @@ internal enum VhostUserRequest : uint
 }
 
 /// <summary>Requests of a back end on the channel that it was given ("Back-end message types").</summary>
-internal enum VhostUserBackendRequest : uint
+public enum VhostUserBackendRequest : uint
 {
     ConfigChange = 2,
 }
 
 /// <summary>Protocol features ("Protocol features"), as bits.</summary>
 [Flags]
-internal enum VhostUserFeatures : ulong
+public enum VhostUserFeatures : ulong
 {
     None = 0,
     MultiQueue = 1UL << 0,
@@ -59,16 +60,22 @@ internal enum VhostUserFeatures : ulong
 }
 
 /// <summary>Sizes and flags of messages ("Message specification").</summary>
-internal static class VhostUserMessage
+public static class VhostUserMessage
 {
     /// <summary>Bytes of request, flags and size.</summary>
     public const int HeaderBytes = 12;
 
-    /// <summary>Largest payload of ours or of an answer to us; the largest is device configuration.</summary>
+    /// <summary>Largest payload that either side takes; the largest is device configuration.</summary>
     public const int MaxPayloadBytes = 512;
+
+    /// <summary>Most descriptors that come with a message: a memory region each.</summary>
+    public const int MaxDescriptors = 8;
 
     /// <summary>Bytes of a memory region's description.</summary>
     public const int RegionBytes = 32;
+
+    /// <summary>Bytes before the data of a configuration message: offset, size, flags.</summary>
+    public const int ConfigHeadBytes = 12;
 
     public const uint ProtocolVersion = 1, VersionMask = 3, Reply = 1 << 2, NeedReply = 1 << 3;
 

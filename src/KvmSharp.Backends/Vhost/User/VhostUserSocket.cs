@@ -17,9 +17,6 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     /// <summary>Longest wait for the peer.</summary>
     public const int TimeoutSeconds = 5;
 
-    private const int MaxDescriptors = 8;
-    private static readonly int s_controlBytes = ControlBytes(MaxDescriptors);
-
     private readonly string _path;
 
     private VhostUserSocket(string path, FileDescriptor file)
@@ -117,33 +114,9 @@ internal sealed unsafe class VhostUserSocket : IDisposable
 
     private void Write(VhostUserRequest request, uint flags, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors)
     {
-        byte* message = stackalloc byte[HeaderBytes + MaxPayloadBytes];
-        int length = HeaderBytes + payload.Length;
-        Span<byte> bytes = new(message, HeaderBytes + MaxPayloadBytes);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes, (uint)request);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes[4..], flags);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes[8..], (uint)payload.Length);
-        payload.CopyTo(bytes[HeaderBytes..]);
-        byte* control = stackalloc byte[s_controlBytes];
-        IoVec vector = new(message, (nuint)length);
-        msghdr head = new() { msg_iov = &vector, msg_iovlen = 1 };
-        if (descriptors.Length > 0)
-        {
-            ArgumentOutOfRangeException.ThrowIfGreaterThan(descriptors.Length, MaxDescriptors);
-            *(cmsghdr*)control = new cmsghdr
-            {
-                cmsg_len = (nuint)(sizeof(cmsghdr) + descriptors.Length * sizeof(int)), cmsg_level = LibcConstants.SOL_SOCKET, cmsg_type = LibcConstants.SCM_RIGHTS,
-            };
-            descriptors.CopyTo(new Span<int>(control + sizeof(cmsghdr), descriptors.Length));
-            head.msg_control = control;
-            head.msg_controllen = (nuint)ControlBytes(descriptors.Length);
-        }
-
-        nint sent;
-        do sent = Libc.sendmsg(File.Value, &head, LibcConstants.MSG_NOSIGNAL);
-        while (sent < 0 && Marshal.GetLastPInvokeError() == LibcConstants.EINTR);
-        if (sent != length)
-            throw Failure(request, sent < 0 ? Marshal.GetLastPInvokeError() : LibcConstants.ETIMEDOUT);
+        int errno = VhostUserWire.Send(File, (uint)request, flags, payload, descriptors);
+        if (errno != 0)
+            throw Failure(request, errno == LibcConstants.EAGAIN ? LibcConstants.ETIMEDOUT : errno);
     }
 
     /// <summary>The answer's length, at most that of <paramref name="answer"/>.</summary>
@@ -171,59 +144,24 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     /// <summary>All of the bytes. Of descriptors that come with them the first is kept, the others are closed.</summary>
     private void Read(VhostUserRequest request, Span<byte> into, out FileDescriptor? descriptor)
     {
-        descriptor = null;
+        List<FileDescriptor> descriptors = [];
         long deadline = Environment.TickCount64 + 1000 * TimeoutSeconds;
-        byte* control = stackalloc byte[s_controlBytes];
-        fixed (byte* start = into)
+        for (int done = 0; done < into.Length;)
         {
-            for (int done = 0; done < into.Length;)
+            nint got = VhostUserWire.Receive(File, into[done..], descriptors, limit: 1);
+            int errno = got > 0 ? 0 : got == 0 ? LibcConstants.ECONNRESET : -got == LibcConstants.EAGAIN ? LibcConstants.ETIMEDOUT : (int)-got;
+            done += (int)Math.Max(got, 0);
+            // The socket's own limit is for each read: one that answers a byte at a time would never reach it.
+            if (errno == 0 && done < into.Length && Environment.TickCount64 > deadline)
+                errno = LibcConstants.ETIMEDOUT;
+            if (errno != 0)
             {
-                IoVec vector = new(start + done, (nuint)(into.Length - done));
-                msghdr head = new() { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = (nuint)s_controlBytes };
-                nint got = Libc.recvmsg(File.Value, &head, LibcConstants.MSG_CMSG_CLOEXEC);
-                int errno = got < 0 ? Marshal.GetLastPInvokeError() : 0;
-                if (errno == LibcConstants.EINTR)
-                    continue;
-                if (got > 0)
-                    Collect(new ReadOnlySpan<byte>(control, (int)head.msg_controllen), ref descriptor);
-                if (got <= 0)
-                {
-                    descriptor?.Dispose();
-                    throw Failure(request, got == 0 ? LibcConstants.ECONNRESET : errno == LibcConstants.EAGAIN ? LibcConstants.ETIMEDOUT : errno);
-                }
-
-                done += (int)got;
-                // The socket's own limit is for each read: one that answers a byte at a time would never reach it.
-                if (done < into.Length && Environment.TickCount64 > deadline)
-                {
-                    descriptor?.Dispose();
-                    throw Failure(request, LibcConstants.ETIMEDOUT);
-                }
+                descriptors.FirstOrDefault()?.Dispose();
+                throw Failure(request, errno);
             }
         }
-    }
 
-    private static void Collect(ReadOnlySpan<byte> control, ref FileDescriptor? kept)
-    {
-        while (control.Length >= sizeof(cmsghdr))
-        {
-            cmsghdr head = MemoryMarshal.Read<cmsghdr>(control);
-            if (head.cmsg_len < (nuint)sizeof(cmsghdr) || head.cmsg_len > (nuint)control.Length)
-                return;
-            if (head is { cmsg_level: LibcConstants.SOL_SOCKET, cmsg_type: LibcConstants.SCM_RIGHTS })
-            {
-                foreach (int fd in MemoryMarshal.Cast<byte, int>(control[sizeof(cmsghdr)..(int)head.cmsg_len]))
-                {
-                    FileDescriptor received = new(fd);
-                    if (kept is null)
-                        kept = received;
-                    else
-                        received.Dispose();
-                }
-            }
-
-            control = control[Math.Min(control.Length, Align((int)head.cmsg_len))..];
-        }
+        descriptor = descriptors.FirstOrDefault();
     }
 
     private static void SetTimeouts(FileDescriptor file)
@@ -233,11 +171,6 @@ internal sealed unsafe class VhostUserSocket : IDisposable
         _ = Libc.setsockopt(file.Value, LibcConstants.SOL_SOCKET, LibcConstants.SO_RCVTIMEO, timeout, 2 * sizeof(long));
         _ = Libc.setsockopt(file.Value, LibcConstants.SOL_SOCKET, LibcConstants.SO_SNDTIMEO, timeout, 2 * sizeof(long));
     }
-
-    private static int ControlBytes(int descriptors) => sizeof(cmsghdr) + Align(descriptors * sizeof(int));
-
-    /// <summary>CMSG_ALIGN of bits/socket.h.</summary>
-    private static int Align(int bytes) => (bytes + sizeof(nuint) - 1) & -sizeof(nuint);
 
     private LinuxException Failure(VhostUserRequest request, int errno) => new($"{_path}: {request}", errno);
 }
