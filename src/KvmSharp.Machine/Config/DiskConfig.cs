@@ -54,6 +54,14 @@ public sealed record DiskConfig : VirtioConfig
 
     public string Serial { get; init; } = "";
 
+    /// <summary>What can be said about an image that is served without a machine; <see cref="Read"/> reads it.</summary>
+    public static IReadOnlyList<OptionKey> ServedImageKeys { get; } =
+    [
+        new("file", OptionKeyKind.Text), new("readonly", OptionKeyKind.Boolean), s_cache, new("queues", OptionKeyKind.Integer),
+        new("serial", OptionKeyKind.Text), new("discard", OptionKeyKind.Boolean), new("write-zeroes", OptionKeyKind.Boolean),
+        new("logical_block_size", OptionKeyKind.Size), new("physical_block_size", OptionKeyKind.Size), s_engine, new("id", OptionKeyKind.Text),
+    ];
+
     internal static MachineOption Option { get; } = new()
     {
         Name = "disk", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList, IsPath = true,
@@ -86,9 +94,10 @@ public sealed record DiskConfig : VirtioConfig
             ((VhostUserDiskConfig)disk).Write(writer);
     }
 
-    private static DiskConfig Read(OptionValues v)
+    /// <summary>Throws <see cref="ConfigException"/>.</summary>
+    public static DiskConfig Read(OptionValues v)
     {
-        string path = v.Text("file") is { Length: > 0 } file ? file : throw new ConfigException($"{v.Where}: file is missing", "say which image to use: --disk file=disk.img");
+        string path = v.Text("file") is { Length: > 0 } file ? file : throw new ConfigException($"{v.Where}: file is missing", "say which image to use: file=disk.img");
         var model = (DiskModel)(v.Choice(s_model) ?? 0);
         if (model == DiskModel.Ide)
             RefuseVirtioKeys(v);

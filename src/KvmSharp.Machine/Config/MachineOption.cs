@@ -6,24 +6,12 @@ namespace KvmSharp.Machine.Config;
 /// One thing that can be said about a machine. The same entry makes the command line's <c>--name</c> and the file's <c>"name"</c>,
 /// so the two cannot differ.
 /// </summary>
-public sealed class MachineOption
+public sealed class MachineOption : OptionSpec
 {
-    /// <summary>Without the dashes.</summary>
-    public required string Name { get; init; }
-
     /// <summary>Heading in the help text.</summary>
     public required string Group { get; init; }
 
-    public required string Help { get; init; }
-
-    /// <summary>Placeholder in the help text, e.g. <c>SIZE[,hugepages=on]</c>; empty for flags.</summary>
-    public string ValueName { get; init; } = "";
-
     public OptionArity Arity { get; init; } = OptionArity.Single;
-
-    public OptionSyntax Syntax { get; init; } = OptionSyntax.Whole;
-
-    public IReadOnlyList<OptionKey> Keys { get; init; } = [];
 
     /// <summary>Shell completion offers files.</summary>
     public bool IsPath { get; init; }
@@ -33,15 +21,4 @@ public sealed class MachineOption
 
     /// <summary>Writes the property back as a file would have it; nothing if the machine has none of it.</summary>
     public required Action<Utf8JsonWriter, MachineConfig> Write { get; init; }
-
-    public OptionKey? FindKey(string name)
-    {
-        foreach (OptionKey key in Keys)
-        {
-            if (key.Name == name)
-                return key;
-        }
-
-        return null;
-    }
 }

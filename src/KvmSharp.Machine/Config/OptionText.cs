@@ -4,7 +4,7 @@ namespace KvmSharp.Machine.Config;
 public static class OptionText
 {
     /// <param name="where">Stands before error messages.</param>
-    public static OptionValues Parse(MachineOption option, string text, string where)
+    public static OptionValues Parse(OptionSpec option, string text, string where)
     {
         var values = new OptionValues(where);
         switch (option.Syntax)
@@ -26,7 +26,7 @@ public static class OptionText
         return values;
     }
 
-    private static void ParseList(MachineOption option, string text, OptionValues values)
+    private static void ParseList(OptionSpec option, string text, OptionValues values)
     {
         bool first = true;
         foreach (string item in Split(text))
@@ -48,7 +48,7 @@ public static class OptionText
         }
     }
 
-    internal static ConfigException UnknownKey(MachineOption option, string where, string name)
+    internal static ConfigException UnknownKey(OptionSpec option, string where, string name)
     {
         IEnumerable<string> names = option.Keys.Select(k => k.Name);
         string? closest = Suggestion.Closest(name, names);
@@ -57,10 +57,10 @@ public static class OptionText
             closest is not null ? $"did you mean {closest}?" : $"it has {string.Join(", ", names)}");
     }
 
-    private static OptionKey? FindFeatures(MachineOption option) => option.Keys.FirstOrDefault(k => k.Kind == OptionKeyKind.Features);
+    private static OptionKey? FindFeatures(OptionSpec option) => option.Keys.FirstOrDefault(k => k.Kind == OptionKeyKind.Features);
 
     /// <summary>The key of a value without one: the first, or wherever the value says itself what it is.</summary>
-    private static OptionKey? FindUnnamed(MachineOption option, string item, bool first)
+    private static OptionKey? FindUnnamed(OptionSpec option, string item, bool first)
     {
         if (option.Keys[0].Choices.Contains(item))
             return option.Keys[0];

@@ -4,21 +4,23 @@ using KvmSharp.Machine.Config;
 namespace KvmSharp.Machine.Modules;
 
 /// <summary>Opens what disks of every model are made of, so that they differ in nothing behind their registers.</summary>
-internal static class DiskImages
+public static class DiskImages
 {
+    /// <summary>The image, open, the caller's.</summary>
+    public static RawImage Open(DiskConfig config) => RawImage.Open(new RawImageOptions
+    {
+        Path = config.Path, ReadOnly = config.ReadOnly, Cache = config.Cache, Engine = config.Engine, Discard = config.Discard,
+    });
+
+    /// <summary>The image within the limits that the user chose. Disposing of it leaves the image open.</summary>
+    public static IBlockBackend Limited(RawImage image, DiskConfig config) => new BorrowedBlockBackend(image, Limit(image, config));
+
     /// <summary>The disk's name in messages and counters.</summary>
-    public static string NameOf(BoardContext board, DiskConfig config) =>
+    internal static string NameOf(BoardContext board, DiskConfig config) =>
         config.Id ?? $"disk{board.Config.IndexOf(config)}";
 
     /// <summary>The disk's image, open from the first power cycle on, within the limits that the user chose.</summary>
-    public static IBlockBackend Borrow(BoardContext board, DiskConfig config)
-    {
-        RawImage image = board.HostEnds.Get(config, () => RawImage.Open(new RawImageOptions
-        {
-            Path = config.Path, ReadOnly = config.ReadOnly, Cache = config.Cache, Engine = config.Engine, Discard = config.Discard,
-        }));
-        return new BorrowedBlockBackend(image, Limit(image, config));
-    }
+    internal static IBlockBackend Borrow(BoardContext board, DiskConfig config) => Limited(board.HostEnds.Get(config, () => Open(config)), config);
 
     /// <summary>What of the image's abilities the guest sees.</summary>
     private static BlockLimits Limit(RawImage image, DiskConfig config)
