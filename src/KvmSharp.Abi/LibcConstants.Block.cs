@@ -17,6 +17,6 @@ public static partial class LibcConstants
 
     public const int AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF, STATX_DIOALIGN = 0x2000;
-    public const ulong TMPFS_MAGIC = 0x01021994, RAMFS_MAGIC = 0x858458F6;
+    public const ulong TMPFS_MAGIC = 0x01021994, RAMFS_MAGIC = 0x858458F6, HUGETLBFS_MAGIC = 0x958458F6;
     public const ushort S_IFMT = 0xF000, S_IFDIR = 0x4000, S_IFBLK = 0x6000, S_IFREG = 0x8000;
 }

@@ -14,6 +14,7 @@ internal static class HelpText
         Commands:
           run          boot a machine and stay with it
           bench        measure what each path between guest and host costs
+          serve        be the disk of guests that other programs run (vhost-user)
           check        say what this host offers and lacks for running guests
           version      print the version
           completion   print a shell completion script: bash, zsh or fish
@@ -74,6 +75,28 @@ internal static class HelpText
 
         """;
 
+    private const string Serve = """
+        Usage: kvmsharp serve blk --image IMAGE --socket PATH [--image IMAGE --socket PATH ...] [OPTIONS]
+
+        Serves disks to guests of other processes over vhost-user: each image to the front end that connects to its socket, the first image on the first
+        socket and so on. Front ends come and go; the program stays until a signal ends it.
+
+          --image PATH[,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]
+                  [,logical_block_size=BYTES][,physical_block_size=BYTES][,aio=auto|io_uring|threads][,id=NAME]
+                                   a raw image or a block device
+          --socket PATH            where its front end connects
+          --iothreads N            threads for all queues together (default 1)
+          --poll                   these threads never sleep while a guest is there
+          --control PATH           a socket on which ports are listed, added and removed while it runs
+          --log-level error|warning|info|debug|trace
+
+        Examples:
+          kvmsharp serve blk --image disk.img --socket /run/disk.sock
+          kvmsharp run --kernel vmlinuz --disk vhost-user=/run/disk.sock
+          kvmsharp serve blk --image a.img,cache=none --socket a.sock --image b.img,readonly=on --socket b.sock --iothreads 2
+
+        """;
+
     private const string Completion = """
         Usage: kvmsharp completion bash|zsh|fish
 
@@ -125,6 +148,9 @@ internal static class HelpText
                 return ExitCode.Success;
             case "bench":
                 output.Out(Bench);
+                return ExitCode.Success;
+            case "serve":
+                output.Out(Serve);
                 return ExitCode.Success;
             case "completion":
                 output.Out(Completion);

@@ -6,7 +6,7 @@ namespace KvmSharp.Cli;
 /// <summary>Chooses the command and turns whatever goes wrong into one line and an exit code. Only the chosen command's parser is ever built.</summary>
 internal static class KvmSharpProgram
 {
-    private static readonly string[] s_commands = ["run", "check", "version", "bench", "completion", "help"];
+    private static readonly string[] s_commands = ["run", "check", "version", "bench", "serve", "completion", "help"];
 
     public static ExitCode Run(string[] args, CliOutput output)
     {
@@ -24,7 +24,7 @@ internal static class KvmSharpProgram
     {
         string command = args.Length == 0 ? "" : args[0];
         string[] rest = args.Length == 0 ? [] : args[1..];
-        if (command is "run" or "check" or "bench" or "version" or "completion" && WantsHelp(rest))
+        if (command is "run" or "check" or "bench" or "serve" or "version" or "completion" && WantsHelp(rest))
             (rest, command) = ([command], "help");
         switch (command)
         {
@@ -34,6 +34,8 @@ internal static class KvmSharpProgram
                 return CheckCommand.Execute(rest, output);
             case "bench":
                 return BenchCommand.Execute(rest, output);
+            case "serve":
+                return ServeCommand.Execute(rest, output);
             case "version" or "--version":
                 return VersionCommand.Execute(rest, output);
             case "completion":

@@ -16,7 +16,8 @@ public sealed class ReferenceGraphTests
         ["Emulated"] = ["Core", "Devices", "Backends"],
         ["Machine"] = ["Core", "Kvm", "Devices", "Backends", "Virtio", "Emulated"],
         ["Bench"] = ["Kvm", "Devices", "Backends", "Machine"],
-        ["Cli"] = ["Machine", "Backends", "Bench"],
+        ["Serve"] = ["Core", "Backends", "Virtio", "Machine"],
+        ["Cli"] = ["Machine", "Backends", "Bench", "Serve"],
     };
 
     public static TheoryData<string> Projects => [.. Directory.GetDirectories(Path.Combine(RepositoryRoot(), "src")).Where(HasProject).Select(Name)];

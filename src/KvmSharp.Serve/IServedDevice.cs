@@ -1,0 +1,22 @@
+using KvmSharp.Backends.Vhost.User;
+using KvmSharp.Virtio;
+
+namespace KvmSharp.Serve;
+
+/// <summary>
+/// A virtio device as a vhost-user back end offers it: the same device that a machine has, whose vrings are its queues in their order. Lives as long as its
+/// socket; front ends come and go. Everything is called on the control thread. Disposing of it closes the device.
+/// </summary>
+public interface IServedDevice : IDisposable
+{
+    IVirtioDevice Device { get; }
+
+    /// <summary>What GET_QUEUE_NUM is answered with: queues, for a network interface pairs.</summary>
+    int QueueNumber { get; }
+
+    /// <summary>What it understands besides what every device does.</summary>
+    VhostUserFeatures ProtocolFeatures => VhostUserFeatures.None;
+
+    /// <summary>A request of those features. False: not known, or nonsense, which ends the connection.</summary>
+    bool TryHandle(VhostUserRequest request, ReadOnlySpan<byte> payload) => false;
+}

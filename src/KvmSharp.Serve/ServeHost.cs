@@ -1,0 +1,104 @@
+using KvmSharp.Backends;
+using KvmSharp.Core.Events;
+using Microsoft.Extensions.Logging;
+
+namespace KvmSharp.Serve;
+
+/// <summary>
+/// A process's ports and the threads that serve them: one for sockets and messages, a fixed set for queues. Ports are added and removed while it
+/// runs. Thread-safe. Disposing of it drains and closes everything.
+/// </summary>
+public sealed class ServeHost : IDisposable
+{
+    /// <summary>How long an I/O thread that shall never sleep looks for work before it asks again, in nanoseconds.</summary>
+    private const long PollForeverNs = long.MaxValue;
+
+    private readonly Lock _sync = new();
+    private readonly SortedDictionary<string, ServePort> _ports = new(StringComparer.Ordinal);
+    private readonly ILoggerFactory _loggers;
+    private readonly EventLoop _control;
+    private readonly EventLoop[] _io;
+    private int _nextLoop;
+
+    /// <param name="onFailure">A thread has died of a bug; nothing is served any more. Called on that thread.</param>
+    public ServeHost(ServeOptions options, ILoggerFactory loggers, Action<Exception> onFailure)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.IoThreads, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.IoThreads, ServeOptions.MaxIoThreads, nameof(options));
+        _loggers = loggers;
+        _control = new EventLoop(new EventLoopOptions { Name = "serve-control", PollMaxNs = 0, OnFailure = onFailure });
+        _io = new EventLoop[options.IoThreads];
+        for (int i = 0; i < _io.Length; i++)
+        {
+            EventLoopOptions io = new() { Name = $"iothread {i}", OnFailure = onFailure };
+            _io[i] = new EventLoop(options.Poll ? io with { PollMaxNs = PollForeverNs } : io);
+            _io[i].Start();
+        }
+
+        _control.Start();
+    }
+
+    /// <summary>The thread of sockets and messages, for control sockets.</summary>
+    public EventLoop Control => _control;
+
+    /// <summary>The ports as they are now, by name.</summary>
+    public IReadOnlyList<ServePort> Ports
+    {
+        get
+        {
+            lock (_sync)
+                return [.. _ports.Values];
+        }
+    }
+
+    /// <summary>
+    /// Makes a device and listens for its front ends. Throws <see cref="BackendException"/> if the name or the socket is taken, and what
+    /// <paramref name="create"/> throws; nothing is left behind then.
+    /// </summary>
+    /// <param name="create">Gets the loops that the device's queues go to, in turn.</param>
+    public void Add(string name, string socketPath, Func<IReadOnlyList<EventLoop>, IServedDevice> create)
+    {
+        lock (_sync)
+        {
+            if (_ports.ContainsKey(name))
+                throw new BackendException($"there is a port {name} already");
+            // Each port begins with another thread, so that devices of one queue are spread too.
+            EventLoop[] loops = [.. _io[(_nextLoop % _io.Length)..], .. _io[..(_nextLoop % _io.Length)]];
+            var listener = new UnixListener(socketPath);
+            try
+            {
+                _ports.Add(name, new ServePort(name, listener, create(loops), _control, _io, _loggers.CreateLogger(name)));
+            }
+            catch
+            {
+                listener.Dispose();
+                throw;
+            }
+
+            _nextLoop++;
+        }
+    }
+
+    /// <summary>Hangs up on the port's front end, if it has one, and closes the device. False: there is no such port. Not on a thread of this host but the control thread.</summary>
+    public bool Remove(string name)
+    {
+        ServePort? port;
+        lock (_sync)
+        {
+            if (!_ports.Remove(name, out port))
+                return false;
+        }
+
+        port.Dispose();
+        return true;
+    }
+
+    public void Dispose()
+    {
+        foreach (ServePort port in Ports)
+            Remove(port.Name);
+        _control.Dispose();
+        foreach (EventLoop loop in _io)
+            loop.Dispose();
+    }
+}

@@ -1,0 +1,25 @@
+using KvmSharp.Machine.Config;
+using KvmSharp.Serve.Blk;
+
+namespace KvmSharp.Serve;
+
+/// <summary>Everything that can be served, a line each.</summary>
+public static class ServedTypes
+{
+    public static IReadOnlyList<IServedType> All { get; } =
+    [
+        new BlkType(),
+    ];
+
+    /// <summary>Throws <see cref="ConfigException"/> if there is none of that name.</summary>
+    public static IServedType Find(string name)
+    {
+        foreach (IServedType type in All)
+        {
+            if (type.Name == name)
+                return type;
+        }
+
+        throw new ConfigException($"'{Printable.Line(name)}' cannot be served", $"there is {string.Join(", ", All.Select(t => t.Name))}");
+    }
+}

@@ -1,0 +1,122 @@
+using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.Memory;
+
+namespace KvmSharp.Serve.Session;
+
+/// <summary>
+/// The guest memory that a front end shares, region by region. <see cref="View"/> is what devices use: it is made anew with every change, and no queue
+/// may run while a region goes. The front end may shrink a file that was checked here: reading what is gone then fails as any bad page does.
+/// </summary>
+internal sealed unsafe class FrontEndMemory : IDisposable
+{
+    /// <summary>Most regions, for GET_MAX_MEM_SLOTS.</summary>
+    public const int MaxRegions = 64;
+
+    private readonly List<Region> _regions = [];
+
+    public GuestMemory View { get; private set; } = GuestMemory.OfPeer([]);
+
+    public int Count => _regions.Count;
+
+    /// <summary>Maps a region. Throws <see cref="ProtocolException"/> for one that cannot be, <see cref="LinuxException"/> if the host refuses.</summary>
+    public void Add(in FrontEndRegion region, FileDescriptor file)
+    {
+        if (_regions.Count == MaxRegions)
+            throw new ProtocolException($"more than {MaxRegions} memory regions");
+        if (region.SizeBytes == 0 || !Fits(region.GuestAddress, region.SizeBytes) || !Fits(region.UserAddress, region.SizeBytes) || !Fits(region.FileOffset, region.SizeBytes))
+            throw new ProtocolException($"a memory region of {region.SizeBytes} bytes at 0x{region.GuestAddress:x}");
+        foreach (Region other in _regions)
+        {
+            if (Overlap(region.GuestAddress, other.Said.GuestAddress, region.SizeBytes, other.Said.SizeBytes) ||
+                Overlap(region.UserAddress, other.Said.UserAddress, region.SizeBytes, other.Said.SizeBytes))
+                throw new ProtocolException($"memory regions at 0x{region.GuestAddress:x} and 0x{other.Said.GuestAddress:x} overlap");
+        }
+
+        _regions.Add(new Region(region, Map(region, file, out nint host), host));
+        Renew();
+    }
+
+    /// <summary>Unmaps the region at these addresses and of this size. False: there is none. No queue runs.</summary>
+    public bool Remove(in FrontEndRegion region)
+    {
+        for (int i = 0; i < _regions.Count; i++)
+        {
+            FrontEndRegion said = _regions[i].Said;
+            if (said.GuestAddress != region.GuestAddress || said.UserAddress != region.UserAddress || said.SizeBytes != region.SizeBytes)
+                continue;
+            MappedRegion mapping = _regions[i].Mapping;
+            _regions.RemoveAt(i);
+            Renew();
+            mapping.Dispose();
+            return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>From an address of the front end's process, in which it says where rings are, to the guest's.</summary>
+    public bool TryToGuest(ulong userAddress, out GuestAddress address)
+    {
+        foreach (Region region in _regions)
+        {
+            ulong offset = userAddress - region.Said.UserAddress;
+            if (offset < region.Said.SizeBytes)
+            {
+                address = new GuestAddress(region.Said.GuestAddress + offset);
+                return true;
+            }
+        }
+
+        address = default;
+        return false;
+    }
+
+    /// <summary>No queue runs.</summary>
+    public void Dispose()
+    {
+        View = GuestMemory.OfPeer([]);
+        foreach (Region region in _regions)
+            region.Mapping.Dispose();
+        _regions.Clear();
+    }
+
+    private static MappedRegion Map(in FrontEndRegion region, FileDescriptor file, out nint host)
+    {
+        statfs system;
+        statx stat;
+        byte empty = 0;
+        if (Libc.fstatfs(file.Value, &system) != 0 || Libc.statx(file.Value, &empty, LibcConstants.AT_EMPTY_PATH, LibcConstants.STATX_BASIC_STATS, &stat) != 0)
+            throw LinuxException.FromLastError("look at a memory region's file");
+        // A page of any other file system may take as long as its owner likes, and with it the thread that others' queues are on.
+        if ((ulong)system.f_type is not (LibcConstants.TMPFS_MAGIC or LibcConstants.HUGETLBFS_MAGIC))
+            throw new ProtocolException("guest memory is neither memfd, tmpfs nor huge pages");
+        if (region.FileOffset + region.SizeBytes > stat.stx_size)
+            throw new ProtocolException($"a memory region of {region.SizeBytes} bytes at offset {region.FileOffset} in a file of {stat.stx_size} bytes");
+        // Huge pages are mapped whole.
+        ulong page = Math.Max(ulong.IsPow2(stat.stx_blksize) ? stat.stx_blksize : 0, GuestMemory.PageSize);
+        ulong before = region.FileOffset & (page - 1);
+        ulong length = (before + region.SizeBytes + page - 1) & ~(page - 1);
+        MappedRegion mapping = MappedRegion.MapShared(file, length, (long)(region.FileOffset - before));
+        host = (nint)(mapping.Pointer + before);
+        return mapping;
+    }
+
+    private static bool Fits(ulong start, ulong size) => start <= long.MaxValue && size <= long.MaxValue - start;
+
+    private static bool Overlap(ulong one, ulong other, ulong oneSize, ulong otherSize) => one < other + otherSize && other < one + oneSize;
+
+    private void Renew()
+    {
+        var regions = new GuestMemoryRegion[_regions.Count];
+        for (int i = 0; i < regions.Length; i++)
+        {
+            FrontEndRegion said = _regions[i].Said;
+            regions[i] = new GuestMemoryRegion(new GuestAddress(said.GuestAddress), said.SizeBytes, _regions[i].Host, said.FileOffset);
+        }
+
+        View = GuestMemory.OfPeer(regions);
+    }
+
+    private sealed record Region(FrontEndRegion Said, MappedRegion Mapping, nint Host);
+}

@@ -1,0 +1,4 @@
+namespace KvmSharp.Serve.Session;
+
+/// <summary>What a front end sent makes no sense; the connection ends.</summary>
+internal sealed class ProtocolException(string message) : Exception(message);

@@ -1,0 +1,187 @@
+using KvmSharp.Core;
+using KvmSharp.Core.Memory;
+using KvmSharp.Virtio;
+using KvmSharp.Virtio.Queues;
+
+namespace KvmSharp.Serve.Session;
+
+/// <summary>
+/// The vrings of a connection and the device that serves them. Whatever a front end says about a vring, or about memory, while it runs stops it where
+/// it stands, with nothing in flight, and starts it there again. Control thread.
+/// </summary>
+internal sealed class ServedRings
+{
+    /// <summary>Largest vring, in descriptors: what every front end keeps to.</summary>
+    public const int MaxVringSize = 1024;
+
+    private readonly IVirtioDevice _device;
+    private readonly FrontEndLines _lines;
+    private readonly ServedVring[] _vrings;
+    private ulong _features;
+    private bool _active;
+    private VirtioContext? _context;
+
+    public ServedRings(IVirtioDevice device, FrontEndLines lines)
+    {
+        _device = device;
+        _lines = lines;
+        _vrings = new ServedVring[device.Identity.QueueSizes.Count];
+        for (int i = 0; i < _vrings.Length; i++)
+            _vrings[i] = new ServedVring();
+    }
+
+    public FrontEndMemory Memory { get; private set; } = new();
+
+    /// <summary>Without protocol features there is no message that enables a vring.</summary>
+    public bool StartEnabled { get; set; } = true;
+
+    private bool IsPacked => (_features & VirtioFeatures.RingPacked) != 0;
+
+    /// <summary>What the driver has agreed to.</summary>
+    public void SetFeatures(ulong features)
+    {
+        if (features == _features)
+            return;
+        HaltAll();
+        Deactivate();
+        _features = features;
+        ResumeAll();
+    }
+
+    public void SetSize(int vring, uint size)
+    {
+        if (size is 0 or > MaxVringSize)
+            throw new ProtocolException($"vring {vring} has {size} entries");
+        Change(vring, v => v.Size = (ushort)size);
+    }
+
+    public void SetAreas(int vring, ulong descriptor, ulong driver, ulong device) => Change(vring, v => v.Areas = (descriptor, driver, device));
+
+    public void SetBase(int vring, uint position) => Change(vring, v => v.State = VirtQueueState.FromVringBase(position, IsPacked));
+
+    public void SetKick(int vring, EventFd kick) => Change(vring, v =>
+    {
+        v.Kick?.Dispose();
+        v.Kick = kick;
+    });
+
+    public void SetEnabled(int vring, bool enabled)
+    {
+        Halt(vring);
+        _vrings[vring].Enabled = enabled;
+        TryRun(vring);
+    }
+
+    /// <summary>Stops the vring for good; where it stands then.</summary>
+    public uint Stop(int vring)
+    {
+        Halt(vring);
+        ServedVring state = _vrings[vring];
+        state.Kick?.Dispose();
+        state.Kick = null;
+        return state.State.ToVringBase(IsPacked);
+    }
+
+    /// <summary>Another set of regions takes the place of all.</summary>
+    public void ReplaceMemory(FrontEndMemory memory)
+    {
+        HaltAll();
+        Memory.Dispose();
+        Memory = memory;
+        ResumeAll();
+    }
+
+    public void AddRegion(in FrontEndRegion region, FileDescriptor file)
+    {
+        HaltAll();
+        Memory.Add(region, file);
+        ResumeAll();
+    }
+
+    public bool RemoveRegion(in FrontEndRegion region)
+    {
+        HaltAll();
+        bool removed = Memory.Remove(region);
+        ResumeAll();
+        return removed;
+    }
+
+    /// <summary>Back to power-on: vrings stopped and disabled, the device reset. Memory, features and lines stay.</summary>
+    public void Reset()
+    {
+        for (int i = 0; i < _vrings.Length; i++)
+        {
+            Stop(i);
+            _vrings[i].Enabled = false;
+        }
+
+        Deactivate();
+        _lines.ClearFault();
+    }
+
+    /// <summary>The connection ends.</summary>
+    public void Close()
+    {
+        Reset();
+        Memory.Dispose();
+    }
+
+    private void Change(int vring, Action<ServedVring> change)
+    {
+        Halt(vring);
+        change(_vrings[vring]);
+        TryRun(vring);
+    }
+
+    private void HaltAll()
+    {
+        for (int i = 0; i < _vrings.Length; i++)
+            Halt(i);
+    }
+
+    private void ResumeAll()
+    {
+        _context = null;
+        for (int i = 0; i < _vrings.Length; i++)
+            TryRun(i);
+    }
+
+    private void Halt(int vring)
+    {
+        ServedVring state = _vrings[vring];
+        if (!state.Running)
+            return;
+        state.Running = false;
+        // Null: it could not be opened, which its driver was told.
+        if (_device.StopQueue(vring) is { } stands)
+            state.State = stands;
+    }
+
+    private void TryRun(int vring)
+    {
+        ServedVring state = _vrings[vring];
+        if (state.Running || state is not { Kick: { } kick, Areas: { } areas, Size: > 0 } || !(state.Enabled || StartEnabled))
+            return;
+        if ((_features & VirtioFeatures.Version1) == 0)
+            throw new ProtocolException("the driver is too old: it does not know VIRTIO_F_VERSION_1");
+        var config = new VirtQueueConfig { Size = state.Size, Enabled = true, SegmentLimit = _device.Identity.SegmentLimit };
+        if (!Memory.TryToGuest(areas.Descriptor, out GuestAddress descriptor) || !Memory.TryToGuest(areas.Driver, out GuestAddress driver) ||
+            !Memory.TryToGuest(areas.Device, out GuestAddress device))
+            throw new ProtocolException($"vring {vring} lies outside guest memory");
+        (config.DescriptorArea, config.DriverArea, config.DeviceArea) = (descriptor, driver, device);
+        _context ??= new VirtioContext(_features, Memory.View, _lines, _lines);
+        if (!_active)
+            _device.Activate(_context);
+        _active = true;
+        state.Running = true;
+        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context));
+    }
+
+    private void Deactivate()
+    {
+        if (_active)
+            _device.Reset();
+        _active = false;
+        _context = null;
+    }
+}

@@ -1,0 +1,79 @@
+using KvmSharp.Abi.Virtio;
+using KvmSharp.TestKit;
+using KvmSharp.TestKit.Virtio;
+using KvmSharp.Virtio;
+using static KvmSharp.Serve.Tests.ServedDisk;
+
+namespace KvmSharp.Serve.Tests;
+
+/// <summary>Our front end against our back end.</summary>
+public sealed class ServedDiskTests
+{
+    public static TheoryData<ulong, bool, int> Shapes
+    {
+        get
+        {
+            TheoryData<ulong, bool, int> shapes = [];
+            foreach (ulong packed in new[] { 0UL, VirtioFeatures.RingPacked })
+            foreach (ulong eventIdx in new[] { 0UL, VirtioFeatures.EventIdx })
+            foreach (ulong inOrder in new[] { 0UL, VirtioFeatures.InOrder })
+            foreach (bool indirect in new[] { false, true })
+            foreach (int queues in new[] { 1, 4 })
+                shapes.Add(packed | eventIdx | inOrder | (indirect ? VirtioFeatures.IndirectDesc : 0), indirect, queues);
+            return shapes;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void WriteAndRead_WithEveryFeature_ReachesTheImage(ulong features, bool indirect, int queues)
+    {
+        using ServedDisk disk = new(new ServeOptions { IoThreads = 2 });
+        VirtioDeviceBed bed = disk.Start(features, queues);
+        Assert.Equal(queues, bed.Device.Identity.QueueSizes.Count);
+        for (int i = 0; i < 40; i++)
+        {
+            bed.WriteMemory(ServedDisk.Buffer, Pattern(i));
+            Assert.Equal(0, disk.Run(i % queues, VirtioBlk.VIRTIO_BLK_T_OUT, i, indirect));
+        }
+
+        Assert.Equal(0, disk.Run(queues - 1, VirtioBlk.VIRTIO_BLK_T_FLUSH, 0));
+        for (int i = 0; i < 40; i++)
+        {
+            bed.WriteMemory(ServedDisk.Buffer, new byte[Block]);
+            Assert.Equal(0, disk.Run((i + 1) % queues, VirtioBlk.VIRTIO_BLK_T_IN, i, indirect));
+            Assert.Equal(Pattern(i), bed.ReadMemory(ServedDisk.Buffer, Block));
+        }
+
+        Assert.Equal(Pattern(39), File.ReadAllBytes(disk.Image).AsSpan(39 * Block, Block).ToArray());
+        Assert.Empty(bed.Interrupt.Faults);
+        Assert.Null(disk.Failure);
+    }
+
+    [Fact]
+    public void FrontEnd_LeavesAndComesBack_FindsTheDeviceAsNew()
+    {
+        using ServedDisk disk = new();
+        for (int i = 0; i < 3; i++)
+        {
+            using (VirtioDeviceBed bed = disk.Start(VirtioFeatures.EventIdx))
+                Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_OUT, i));
+            disk.Disconnect();
+        }
+
+        Assert.Null(disk.Failure);
+    }
+
+    [Fact]
+    public void Remove_OfAPort_LeavesNoSocket()
+    {
+        using ServedDisk disk = new();
+        disk.Start(0);
+
+        Assert.True(disk.Host.Remove("blk0"));
+
+        Assert.False(disk.Host.Remove("blk0"));
+        Assert.False(File.Exists(disk.Socket));
+        Assert.Empty(disk.Host.Ports);
+    }
+}
