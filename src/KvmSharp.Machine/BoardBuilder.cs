@@ -34,6 +34,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         CheckMemoryFits(addressBits);
 
         GuestMemory memory = Own(GuestMemory.Create(config.Memory.ToOptions()));
+        var load = Own(new GuestLoad(memory, MakeBootRequest()));
         vm.AddMemory(memory);
 
         var counters = new DeviceExitCounters(config.Cpus.Count);
@@ -42,8 +43,9 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Own(context.Mmio.Register(MachineLayout.IoApicAddress, IoApicLength, ioApic, "ioapic"));
         DeviceCatalog.AttachAll(context);
 
-        BootEntry entry = LoadGuest(context);
-        Vcpu[] vcpus = MakeVcpus(vm, cpuid, entry, new BusExitHandler(context.Pio, context.Mmio, counters));
+        AcpiTables.Build(context.Acpi).WriteTo(memory);
+        Vcpu[] vcpus = MakeVcpus(vm, cpuid, new BusExitHandler(context.Pio, context.Mmio, counters));
+        SetEntry(vcpus[0], load.Finish());
         return new Board(owned, vcpus, context.Virtio.Transports, context.PowerManagement, counters);
     }
 
@@ -122,11 +124,10 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         };
     }
 
-    private BootEntry LoadGuest(BoardContext context)
+    private BootRequest MakeBootRequest()
     {
-        AcpiTables.Build(context.Acpi).WriteTo(context.Memory);
         BootConfig boot = config.Boot;
-        return KernelLoader.Load(context.Memory, new BootRequest
+        return new BootRequest
         {
             KernelPath = boot.KernelPath!,
             InitrdPath = boot.InitrdPath,
@@ -134,10 +135,10 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             CommandLine = boot.Append,
             Protocol = boot.Protocol,
             RsdpAddress = AcpiTables.RsdpAddress,
-        });
+        };
     }
 
-    private Vcpu[] MakeVcpus(KvmVm vm, CpuidBuilder cpuid, BootEntry entry, BusExitHandler exits)
+    private Vcpu[] MakeVcpus(KvmVm vm, CpuidBuilder cpuid, BusExitHandler exits)
     {
         var events = new VcpuEventRouter(machine);
         var vcpus = new Vcpu[config.Cpus.Count];
@@ -147,11 +148,15 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             vcpus[i] = Own(vm.CreateVcpu(i, options, exits, events));
         }
 
-        kvm_regs regs = default;
-        kvm_sregs sregs = vcpus[0].GetSregs();
-        BootRegisters.Apply(entry, ref regs, ref sregs);
-        vcpus[0].SetInitialState(regs, sregs);
         return vcpus;
+    }
+
+    private static void SetEntry(Vcpu first, BootEntry entry)
+    {
+        kvm_regs regs = default;
+        kvm_sregs sregs = first.GetSregs();
+        BootRegisters.Apply(entry, ref regs, ref sregs);
+        first.SetInitialState(regs, sregs);
     }
 
     private T Own<T>(T part)
