@@ -76,6 +76,9 @@ public static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "getpid")]
     public static partial int getpid();
 
+    [LibraryImport(Library, EntryPoint = "geteuid")]
+    public static partial uint geteuid();
+
     [LibraryImport(Library, EntryPoint = "gettid")]
     public static partial int gettid();
 }

@@ -46,6 +46,16 @@ public unsafe class FileDescriptor : SafeHandleMinusOneIsInvalid
             : throw LinuxException.FromLastError("fcntl F_SETFD");
     }
 
+    /// <summary>statx(2), what it says of direct I/O included; false if the host refused.</summary>
+    public bool TryStat(out statx stat)
+    {
+        statx result;
+        byte empty = 0;
+        bool ok = Libc.statx(Value, &empty, LibcConstants.AT_EMPTY_PATH, LibcConstants.STATX_BASIC_STATS | LibcConstants.STATX_DIOALIGN, &result) == 0;
+        stat = result;
+        return ok;
+    }
+
     /// <summary>A new descriptor for the same open file, with its own owner.</summary>
     public FileDescriptor Duplicate()
     {

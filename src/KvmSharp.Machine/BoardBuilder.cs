@@ -6,6 +6,7 @@ using KvmSharp.Kvm.Cpuid;
 using KvmSharp.Kvm.Vcpus;
 using KvmSharp.Machine.Acpi;
 using KvmSharp.Machine.Boot;
+using KvmSharp.Machine.Boot.Unpacked;
 using KvmSharp.Machine.Config;
 using Microsoft.Extensions.Logging;
 
@@ -135,6 +136,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             CommandLine = boot.Append,
             Protocol = boot.Protocol,
             RsdpAddress = AcpiTables.RsdpAddress,
+            KernelCache = boot.NoKernelCache ? null : KernelCache.ForUser(loggers.CreateLogger("boot")),
         };
     }
 

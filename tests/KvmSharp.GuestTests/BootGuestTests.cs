@@ -36,6 +36,33 @@ public sealed class BootGuestTests(GuestHost host)
         Assert.Equal("present", result.Value("power_button"));
     }
 
+    // Twice: the second start finds in the cache what the first unpacked. The kernel says where it lies.
+    [Theory]
+    [InlineData("6.12-cloud", "", "", true)]
+    [InlineData("6.12-generic", "", "nokaslr", false)]
+    [InlineData("6.12-cloud", "--no-kernel-cache", "", true)]
+    [InlineData("6.1-generic", "", "", true)]
+    [InlineData("6.1-cloud", "--no-kernel-cache", "nokaslr", false)]
+    public void Run_KernelUnpackedByUsOrByItself_LiesAtRandomPlaces(string kernel, string option, string append, bool random)
+    {
+        HashSet<string?> places = [];
+        for (int i = 0; i < (random ? 2 : 1); i++)
+        {
+            string[] arguments = host.Arguments(kernel, "bzImage", $"kvmsharp.test=selfcheck {append}", "--memory", "512M");
+            GuestResult result = host.Run(option.Length == 0 ? arguments : [.. arguments, option]);
+
+            Assert.True(result.Status == 0, result.Describe());
+            Assert.True(result.Value("verdict") == "pass", result.Describe());
+            Assert.Equal("0", result.Value("dmesg_errors"));
+            places.Add($"{result.Value("kernel_text")} {result.Value("kernel_code")}");
+        }
+
+        if (random)
+            Assert.Equal(2, places.Count);
+        else
+            Assert.Equal(["ffffffff81000000 01000000"], places);
+    }
+
     [Fact]
     public void Run_ThreadsPerCore_GuestSeesTheTopology()
     {

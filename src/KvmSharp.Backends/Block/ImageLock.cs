@@ -44,7 +44,7 @@ internal static unsafe class ImageLock
     /// <summary>"pid N (name)" of a process that has a lock on the same file. Best effort: needs to see its /proc entries.</summary>
     private static string? FindHolder(FileDescriptor file)
     {
-        if (!RawFileTraits.TryStat(file, out statx ours))
+        if (!file.TryStat(out statx ours))
             return null;
         string inode = string.Create(CultureInfo.InvariantCulture, $"{ours.stx_dev_major:x2}:{ours.stx_dev_minor:x2}:{ours.stx_ino} ");
         try

@@ -33,17 +33,6 @@ internal sealed unsafe record RawFileTraits
 
     public uint PhysicalBlockSize { get; init; } = 512;
 
-    /// <summary>statx of an open descriptor; false if the host refused.</summary>
-    public static bool TryStat(FileDescriptor file, out statx stat)
-    {
-        statx result;
-        byte empty = 0;
-        bool ok = Libc.statx(file.Value, &empty, LibcConstants.AT_EMPTY_PATH,
-            LibcConstants.STATX_BASIC_STATS | LibcConstants.STATX_DIOALIGN, &result) == 0;
-        stat = result;
-        return ok;
-    }
-
     /// <summary>True for a file of tmpfs or ramfs.</summary>
     public static bool IsInMemory(FileDescriptor file)
     {
@@ -62,7 +51,7 @@ internal sealed unsafe record RawFileTraits
             return ok;
         }
 
-        if (!TryStat(file, out statx stat))
+        if (!file.TryStat(out statx stat))
             return false;
         size = stat.stx_size;
         return true;

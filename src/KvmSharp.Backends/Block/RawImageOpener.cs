@@ -27,7 +27,7 @@ internal static class RawImageOpener
     public static RawFileTraits Inspect(FileDescriptor file, RawImageOptions options, out ulong size)
     {
         string path = options.Path;
-        if (!RawFileTraits.TryStat(file, out statx stat))
+        if (!file.TryStat(out statx stat))
             throw new BackendException($"cannot stat disk image {path}");
         int type = stat.stx_mode & S_IFMT;
         if (type == S_IFDIR)

@@ -60,6 +60,9 @@ internal sealed unsafe class BootFile : IDisposable
         }
     }
 
+    /// <summary>What the host says about the file; false if it refuses.</summary>
+    internal bool TryStat(out statx stat) => _file.TryStat(out stat);
+
     /// <summary>Fills <paramref name="into"/> from <paramref name="offset"/>; false when the file ends before.</summary>
     internal bool TryRead(ulong offset, Span<byte> into)
     {

@@ -1,3 +1,5 @@
+using KvmSharp.Machine.Boot.Unpacked;
+
 namespace KvmSharp.Machine.Boot;
 
 /// <summary>What to boot.</summary>
@@ -15,6 +17,9 @@ public sealed record BootRequest
     public string CommandLine { get; init; } = "";
 
     public BootProtocol Protocol { get; init; }
+
+    /// <summary>Where kernels are kept unpacked; null: a bzImage unpacks itself.</summary>
+    public KernelCache? KernelCache { get; init; }
 
     /// <summary>Ranges added to the memory map beside RAM and the firmware areas every guest gets; they must not overlap those.</summary>
     public IReadOnlyList<BootMemoryRange> ExtraRanges { get; init; } = [];

@@ -21,8 +21,16 @@ internal sealed class ElfImage
 
     internal static bool Matches(ReadOnlySpan<byte> head) => head.StartsWith("\x7F"u8) && head.Length >= 4 && head[1..4].SequenceEqual("ELF"u8);
 
+    /// <summary>Past the last byte in the file that its headers know of.</summary>
+    internal ulong End { get; private set; }
+
     /// <summary>Reads and checks the headers of a file that <see cref="Matches"/>.</summary>
-    internal static ElfImage Read(BootFile file, ReadOnlySpan<byte> head)
+    internal static ElfImage Read(BootFile file, ReadOnlySpan<byte> head) => Read(file, head, whole: false);
+
+    /// <summary>The same for an image that is in memory; <paramref name="file"/> is what errors name.</summary>
+    internal static ElfImage ReadWhole(BootFile file, ReadOnlySpan<byte> image) => Read(file, image, whole: true);
+
+    private static ElfImage Read(BootFile file, ReadOnlySpan<byte> head, bool whole)
     {
         bool is64 = head.Length > 4 && head[4] == 2;
         int headerLength = is64 ? Header64 : Header32;
@@ -42,10 +50,11 @@ internal sealed class ElfImage
         if (size != (is64 ? Segment64 : Segment32) || count is 0 or > MaxSegments)
             throw file.Error("has a broken ELF program header table; copy or build it again");
         byte[] bytes = new byte[size * count];
-        if (!file.TryRead(table, bytes))
+        if (!(whole ? TryCopy(head, table, bytes) : file.TryRead(table, bytes)))
             throw file.Error("is an ELF file cut short inside its program headers; copy it again");
         for (int i = 0; i < count; i++)
             image._segments.Add(is64 ? Parse64(bytes.AsSpan(i * size)) : Parse32(bytes.AsSpan(i * size)));
+        image.End = EndOf(head, is64, image._segments);
         return image;
     }
 
@@ -71,6 +80,27 @@ internal sealed class ElfImage
         }
 
         return loaded.Count > 0 ? loaded : throw _file.Error("is an ELF file with nothing to load; give the linked kernel");
+    }
+
+    /// <summary>Segments and section headers; what else there is lies between them. The largest number for what wraps.</summary>
+    private static ulong EndOf(ReadOnlySpan<byte> head, bool is64, List<ElfSegment> segments)
+    {
+        ulong sections = is64 ? U64(head, 40) : U32(head, 32);
+        ulong length = (ulong)U16(head, is64 ? 58 : 46) * U16(head, is64 ? 60 : 48);
+        ulong end = Past(sections, length);
+        foreach (ElfSegment s in segments)
+            end = Math.Max(end, Past(s.Offset, s.FileLength));
+        return end;
+
+        static ulong Past(ulong start, ulong length) => start > ulong.MaxValue - length ? ulong.MaxValue : start + length;
+    }
+
+    private static bool TryCopy(ReadOnlySpan<byte> from, ulong offset, Span<byte> to)
+    {
+        if (offset > (ulong)from.Length || (ulong)to.Length > (ulong)from.Length - offset)
+            return false;
+        from.Slice((int)offset, to.Length).CopyTo(to);
+        return true;
     }
 
     private static ElfSegment Parse64(ReadOnlySpan<byte> p) =>

@@ -1,12 +1,17 @@
 using System.Buffers.Binary;
 using KvmSharp.Core.Memory;
+using KvmSharp.Machine.Boot.Unpacked;
 
 namespace KvmSharp.Machine.Boot;
 
-/// <summary>Loads a bzImage through the 64-bit boot protocol (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol").</summary>
+/// <summary>
+/// Loads a bzImage through the 64-bit boot protocol (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"), or the kernel inside it, whose own 64-bit entry
+/// wants the same state: the address of the boot parameters in RSI and an identity map.
+/// </summary>
 internal static class LinuxLoader
 {
     private const ulong Entry64 = 0x200;
+    private const byte KaslrFlag = 2;
     private const int E820Count = 0x1E8;
     private const int E820Table = 0x2D0;
     private const int E820EntryLength = 20;
@@ -19,14 +24,22 @@ internal static class LinuxLoader
         int limit = (int)Math.Min(header.CommandLineLimit, BootLayout.CommandLineRoom - 1);
         byte[] commandLine = BootText.Encode("kernel command line", request.CommandLine, limit);
 
-        ulong load = PlaceKernel(memory, kernel, header);
-        ulong reach = Math.Max(header.InitSize, header.SystemLength);
-        ulong length = Math.Min(kernel.Length - header.SetupLength, reach);
-        if (!kernel.TryReadToGuest(memory, load, header.SetupLength, length))
-            throw TooLarge(kernel, reach, memory);
-        (ulong initrd, ulong initrdLength) = LoadInitrd(memory, request.InitrdPath, header, load + reach);
+        using CachedKernel? unpacked = OpenUnpacked(memory, request, kernel, header);
+        LoadedRange image = unpacked is null ? LoadPacked(memory, kernel, header) : new(unpacked.LinkStart, unpacked.LinkStart + unpacked.Span);
+        (ulong initrd, ulong initrdLength) = LoadInitrd(memory, request.InitrdPath, header, image.End);
+        ulong entry = image.Start + Entry64;
+        var random = false;
+        if (unpacked is not null)
+        {
+            ulong ceiling = initrd != 0 && initrd < memory.Regions[0].End ? initrd : memory.Regions[0].End;
+            KernelPlacement placement = KernelPlacement.Choose(unpacked, header.KernelAlignment, ceiling, request.CommandLine);
+            unpacked.LoadTo(memory, placement.Load, placement.Delta);
+            image = new(placement.Load, placement.Load + unpacked.Span);
+            entry = placement.Load + unpacked.Entry;
+            random = placement.IsRandom;
+        }
 
-        WriteBootParams(memory, request, header, load, initrd, initrdLength);
+        WriteBootParams(memory, request, header, image.Start, random, initrd, initrdLength);
         if (!memory.TryWrite(new(BootLayout.CommandLine), commandLine))
             throw new BootException("guest memory is too small for the command line; give the guest more memory");
         BootSegments.WriteGdt(memory, BootLayout.Gdt, BootMode.Long64);
@@ -35,7 +48,7 @@ internal static class LinuxLoader
         {
             Protocol = BootProtocol.Linux,
             Mode = BootMode.Long64,
-            Rip = load + Entry64,
+            Rip = entry,
             Rsp = BootLayout.StackTop,
             Rsi = BootLayout.BootParams,
             Cr0 = 0x8000_0011, // PG, ET, PE
@@ -47,11 +60,31 @@ internal static class LinuxLoader
             Code = BootSegments.Code64,
             Data = BootSegments.Data,
             TaskState = BootSegments.TaskState,
-            KernelStart = load,
-            KernelEnd = load + reach,
+            KernelStart = image.Start,
+            KernelEnd = image.End,
             InitrdStart = initrd,
             InitrdLength = initrdLength,
         };
+    }
+
+    /// <summary>The kernel out of the cache, if it has a place in this guest where it is linked; more memory leaves it more.</summary>
+    private static CachedKernel? OpenUnpacked(GuestMemory memory, BootRequest request, BootFile kernel, LinuxSetupHeader header)
+    {
+        CachedKernel? unpacked = request.KernelCache?.Open(kernel, header);
+        ulong lowEnd = memory.Regions[0].End;
+        if (unpacked is null || (unpacked.LinkStart >= BootLayout.OneMiB && unpacked.LinkStart < lowEnd && unpacked.Span <= lowEnd - unpacked.LinkStart))
+            return unpacked;
+        unpacked.Dispose();
+        return null;
+    }
+
+    /// <summary>As the file has it, to unpack itself; returns all that it will then use.</summary>
+    private static LoadedRange LoadPacked(GuestMemory memory, BootFile kernel, LinuxSetupHeader header)
+    {
+        ulong load = PlaceKernel(memory, kernel, header);
+        ulong reach = Math.Max(header.InitSize, header.SystemLength);
+        ulong length = Math.Min(kernel.Length - header.SetupLength, reach);
+        return kernel.TryReadToGuest(memory, load, header.SetupLength, length) ? new(load, load + reach) : throw TooLarge(kernel, reach, memory);
     }
 
     /// <summary>At the preferred address if that is RAM (no relocation needed then), else as low as the alignment allows.</summary>
@@ -92,7 +125,7 @@ internal static class LinuxLoader
         return address >= floor ? address : 0;
     }
 
-    private static void WriteBootParams(GuestMemory memory, BootRequest request, LinuxSetupHeader header, ulong load, ulong initrd, ulong initrdLength)
+    private static void WriteBootParams(GuestMemory memory, BootRequest request, LinuxSetupHeader header, ulong load, bool random, ulong initrd, ulong initrdLength)
     {
         Span<byte> page = stackalloc byte[(int)GuestMemory.PageSize];
         page.Clear();
@@ -100,6 +133,7 @@ internal static class LinuxLoader
         BinaryPrimitives.WriteUInt64LittleEndian(page[0x070..], request.RsdpAddress); // acpi_rsdp_addr
         BinaryPrimitives.WriteUInt16LittleEndian(page[0x1FA..], 0xFFFF); // vid_mode: normal
         page[0x210] = 0xFF; // type_of_loader: no assigned number
+        page[0x211] |= (byte)(random ? KaslrFlag : 0); // loadflags
         BinaryPrimitives.WriteUInt32LittleEndian(page[0x214..], (uint)load); // code32_start
         BinaryPrimitives.WriteUInt32LittleEndian(page[0x218..], (uint)initrd); // ramdisk_image
         BinaryPrimitives.WriteUInt32LittleEndian(page[0x21C..], (uint)initrdLength); // ramdisk_size

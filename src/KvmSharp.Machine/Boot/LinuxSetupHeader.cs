@@ -31,6 +31,11 @@ internal sealed class LinuxSetupHeader
 
     internal ulong SetupLength => ((ulong)(_bytes[0x1F1] == 0 ? 4 : _bytes[0x1F1]) + 1) * 512;
 
+    /// <summary>Where the compressed kernel starts in the file.</summary>
+    internal ulong PayloadStart => SetupLength + U32(0x248);
+
+    internal uint PayloadLength => U32(0x24C);
+
     /// <summary>Length of the protected-mode part, in bytes.</summary>
     internal ulong SystemLength => (ulong)U32(0x1F4) * 16;
 

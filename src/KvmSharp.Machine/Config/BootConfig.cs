@@ -17,4 +17,7 @@ public sealed record BootConfig
     public IReadOnlyList<BootModule> Modules { get; init; } = [];
 
     public BootProtocol Protocol { get; init; } = BootProtocol.Auto;
+
+    /// <summary>A bzImage unpacks itself in the guest, although the user's cache could keep it unpacked.</summary>
+    public bool NoKernelCache { get; init; }
 }

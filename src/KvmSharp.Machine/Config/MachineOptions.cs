@@ -44,6 +44,7 @@ public static class MachineOptions
             Apply = (c, v) => c with { Boot = c.Boot with { Protocol = (BootProtocol)v[^1].Choice(s_protocol)! } },
             Write = (w, c) => w.WriteString("protocol", s_protocol.Choices[(int)c.Boot.Protocol]),
         },
+        Flag("no-kernel-cache", "Boot", "a bzImage unpacks itself in the guest; the cache of unpacked kernels is left alone", c => c.Boot.NoKernelCache, (c, v) => c with { Boot = c.Boot with { NoKernelCache = v } }),
         new()
         {
             Name = "memory", Group = "Memory and CPUs", Syntax = OptionSyntax.CommaList,

@@ -22,6 +22,7 @@ public sealed class MachineConfigJsonTests
               "serial": ["none", "file:/o"],
               "debug-exit": true,
               "debug-console": { "char": "null", "port": "0x402" },
+              "no-kernel-cache": true,
               "grace": 2.5,
               "no-reboot": true,
             }
@@ -40,6 +41,7 @@ public sealed class MachineConfigJsonTests
         Assert.Equal((ushort)0xF4, config.DebugExitPort);
         Assert.Equal(new DebugConsoleConfig(0x402, new CharConfig(CharKind.Null)), config.DebugConsole);
         Assert.Equal(2500, config.Grace.TotalMilliseconds);
+        Assert.True(config.Boot.NoKernelCache);
         Assert.True(config.NoReboot);
     }
 

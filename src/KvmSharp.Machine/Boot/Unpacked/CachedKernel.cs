@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using KvmSharp.Core.Memory;
+
+namespace KvmSharp.Machine.Boot.Unpacked;
+
+/// <summary>A kernel out of the cache, open. Its file is checked as a stranger's would be.</summary>
+internal sealed unsafe class CachedKernel : IDisposable
+{
+    private const int RelocationsAtATime = 4096;
+
+    private readonly BootFile _file;
+    private readonly CachedKernelHeader _header;
+
+    private CachedKernel(BootFile file, CachedKernelHeader header)
+    {
+        _file = file;
+        _header = header;
+    }
+
+    /// <summary>Physical address that it is linked at: where it goes unless it is moved.</summary>
+    internal ulong LinkStart => _header.LinkStart;
+
+    /// <summary>Bytes of memory from its first to past its last.</summary>
+    internal ulong Span => _header.Span;
+
+    /// <summary>Whether its virtual address can be moved.</summary>
+    internal bool IsRelocatable => _header.Relocations.Any;
+
+    /// <summary>The 64-bit entry, from its start.</summary>
+    internal ulong Entry => _header.Entry;
+
+    /// <summary>Takes the file over if it is a sound one.</summary>
+    internal static CachedKernel? TryOpen(BootFile file)
+    {
+        Span<CachedKernelHeader> header = stackalloc CachedKernelHeader[1];
+        return file.TryRead(0, MemoryMarshal.AsBytes(header)) && header[0].IsSound(file.Length) ? new CachedKernel(file, header[0]) : null;
+    }
+
+    /// <summary>Copies it to physical address <paramref name="load"/>, where all is RAM, and moves what it refers to by <paramref name="delta"/>.</summary>
+    internal void LoadTo(GuestMemory memory, ulong load, ulong delta)
+    {
+        if (!memory.TryGetPointer(new(load), Span, out byte* host))
+            throw _file.Error("does not fit the guest's memory");
+        for (int i = 0; i < _header.SegmentCount; i++)
+        {
+            CachedSegment s = _header.Segments[i];
+            _file.TryReadToGuest(memory, load + s.Offset, s.FileOffset, s.FileLength);
+            GuestClear.Clear(memory, load + s.Offset + s.FileLength, s.MemoryLength - s.FileLength);
+        }
+
+        if (delta != 0)
+            Relocate(new Span<byte>(host, (int)Span), delta);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private void Relocate(Span<byte> kernel, ulong delta)
+    {
+        ulong at = _header.RelocationsOffset;
+        RelocationCounts counts = _header.Relocations;
+        Span<uint> room = stackalloc uint[RelocationsAtATime];
+        for (uint left = counts.Plain32; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
+            Move32(kernel, places, (uint)delta);
+        for (uint left = counts.Inverse32; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
+            Move32(kernel, places, (uint)-(long)delta);
+        for (uint left = counts.Plain64; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
+            Move64(kernel, places, delta);
+    }
+
+    private bool TryReadPlaces(Span<uint> room, ref ulong at, ref uint left, out Span<uint> places)
+    {
+        places = room[..(int)Math.Min(left, (uint)room.Length)];
+        if (!_file.TryRead(at, MemoryMarshal.AsBytes(places)))
+            throw Damaged();
+        at += (ulong)places.Length * RelocationCounts.EntryLength;
+        left -= (uint)places.Length;
+        return !places.IsEmpty;
+    }
+
+    private void Move32(Span<byte> kernel, ReadOnlySpan<uint> places, uint change)
+    {
+        foreach (uint place in places)
+        {
+            Span<byte> target = Target(kernel, place, sizeof(uint));
+            BinaryPrimitives.WriteUInt32LittleEndian(target, BinaryPrimitives.ReadUInt32LittleEndian(target) + change);
+        }
+    }
+
+    private void Move64(Span<byte> kernel, ReadOnlySpan<uint> places, ulong change)
+    {
+        foreach (uint place in places)
+        {
+            Span<byte> target = Target(kernel, place, sizeof(ulong));
+            BinaryPrimitives.WriteUInt64LittleEndian(target, BinaryPrimitives.ReadUInt64LittleEndian(target) + change);
+        }
+    }
+
+    private Span<byte> Target(Span<byte> kernel, uint place, int width)
+    {
+        ulong offset = RelocationTable.OffsetOf(place, LinkStart);
+        return kernel.Length >= width && offset <= (ulong)(kernel.Length - width) ? kernel.Slice((int)offset, width) : throw Damaged();
+    }
+
+    private BootException Damaged() => _file.Error("is damaged; delete it, it is made again");
+}

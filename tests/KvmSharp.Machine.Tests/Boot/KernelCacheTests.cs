@@ -1,0 +1,200 @@
+using KvmSharp.Machine.Boot;
+using KvmSharp.Machine.Boot.Unpacked;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KvmSharp.Machine.Tests.Boot;
+
+/// <summary>A bzImage that starts from its unpacked kernel, and everything that makes it unpack itself instead.</summary>
+public sealed class KernelCacheTests : BootFixture
+{
+    private const ulong PackedEntry = 0x100_0200;
+
+    [Fact]
+    public void Load_PackedKernel_EntersTheKernelItselfAtRandomPlaces()
+    {
+        string path = File("kernel", PackedKernel.Make());
+        HashSet<ulong> loads = [], deltas = [];
+        for (int i = 0; i < 16; i++)
+        {
+            BootEntry entry = LoadCached(path);
+            ulong load = entry.Rip - PackedKernel.Entry;
+            Assert.Equal((load, load + PackedKernel.Span), (entry.KernelStart, entry.KernelEnd));
+            Assert.True(load >= PackedKernel.LinkStart && load % 0x20_0000 == 0);
+            ulong delta = U64(load + PackedKernel.Plain64) - PackedKernel.VirtualStart - 0x123;
+            Assert.True(delta % 0x20_0000 == 0 && delta < 1UL << 30, $"moved by 0x{delta:x}");
+            Assert.Equal((uint)(PackedKernel.VirtualStart + 0x456 + delta), U32(load + PackedKernel.Plain32));
+            Assert.Equal((uint)(0x1000 - delta), U32(load + PackedKernel.Inverse32));
+            Assert.Equal(0xEE, Bytes(load + PackedKernel.LastByte, 1)[0]);
+            Assert.Equal(2, Bytes(entry.Rsi + 0x211, 1)[0] & 2); // KASLR_FLAG
+            loads.Add(load);
+            deltas.Add(delta);
+        }
+
+        Assert.True(loads.Count > 1 && deltas.Count > 4, $"{loads.Count} physical and {deltas.Count} virtual places in 16 starts");
+        Assert.Single(Kept());
+    }
+
+    [Fact]
+    public void Load_UsedMemory_ClearsWhatTheKernelWantsClear()
+    {
+        Memory.TryGetSpan(new(0), 64 << 20, out Span<byte> all);
+        all.Fill(0xAA);
+        BootEntry entry = LoadCached(File("kernel", PackedKernel.Make()));
+        Assert.Equal(new byte[PackedKernel.Span - PackedKernel.LastByte - 1], Bytes(entry.KernelStart + PackedKernel.LastByte + 1, PackedKernel.Span - PackedKernel.LastByte - 1));
+        Assert.Equal(0xAA, Bytes(entry.KernelEnd, 1)[0]);
+    }
+
+    [Theory]
+    [InlineData("quiet nokaslr", false)]
+    [InlineData("nokaslr", false)]
+    [InlineData("nokaslrx quiet", true)]
+    public void Load_Nokaslr_StaysWhereItIsLinked(string commandLine, bool random)
+    {
+        BootEntry entry = LoadCached(File("kernel", PackedKernel.Make()), commandLine);
+        Assert.Equal(random, (Bytes(entry.Rsi + 0x211, 1)[0] & 2) != 0);
+        if (random)
+            return;
+        Assert.Equal(PackedKernel.LinkStart, entry.KernelStart);
+        Assert.Equal(PackedKernel.VirtualStart + 0x123, U64(entry.KernelStart + PackedKernel.Plain64));
+    }
+
+    [Fact]
+    public void Load_NoRelocations_StaysWhereItIsLinked() => Assert.Equal(PackedKernel.LinkStart, LoadCached(File("kernel", PackedKernel.Make([]))).KernelStart);
+
+    [Fact]
+    public void Load_RelocationsWithoutInverse_AreUnderstood()
+    {
+        ulong load = LoadCached(File("kernel", PackedKernel.Make([0, PackedKernel.Place(PackedKernel.Plain64), 0, PackedKernel.Place(PackedKernel.Plain32)]))).KernelStart;
+        Assert.Equal((uint)(U64(load + PackedKernel.Plain64) - 0x123 + 0x456), U32(load + PackedKernel.Plain32));
+        Assert.Equal(0x1000u, U32(load + PackedKernel.Inverse32));
+    }
+
+    [Fact]
+    public void Load_Initrd_IsNeverCovered()
+    {
+        string kernel = File("kernel", PackedKernel.Make()), initrd = File("initrd", new byte[40 << 20]);
+        for (int i = 0; i < 16; i++)
+        {
+            BootEntry entry = LoadCached(kernel, initrd: initrd);
+            Assert.True(entry.KernelEnd <= entry.InitrdStart, $"kernel to 0x{entry.KernelEnd:x}, initrd from 0x{entry.InitrdStart:x}");
+        }
+    }
+
+    public static TheoryData<string, byte[]> KernelsLeftAlone => new()
+    {
+        { "no payload", BzImage.Make() },
+        { "another compression", Changed(b => b[PackedKernel.PayloadStart] = 0x1F) },
+        { "damaged frame", Changed(b => b[PackedKernel.PayloadStart + 5] ^= 0x55) },
+        { "payload longer than the file", Changed(b => Put32(b, 0x24C, 0x10_0000)) },
+        { "payload far away", Changed(b => Put32(b, 0x248, 0xFFFF_FFF0)) },
+        { "no ELF file", PackedKernel.Wrap(new byte[0x4000]) },
+        { "segment outside the file", PackedKernel.Make(changeElf: b => Put64(b, 64 + 32, 0x1_0000)) },
+        { "segment at the end of the world", PackedKernel.Make(changeElf: b => Put64(b, 64 + 8, ulong.MaxValue - 4)) },
+        { "too large in memory", PackedKernel.Make(changeElf: b => Put64(b, 64 + 40, 0x8000_0000)) },
+        { "entry outside", PackedKernel.Make(changeElf: b => Put64(b, 24, 0x900_0000)) },
+        { "linked elsewhere", PackedKernel.Make(changeElf: b => Put64(b, 64 + 16, 0x100_0000)) },
+        { "segment headers outside", PackedKernel.Make(changeElf: b => Put64(b, 32, 0x100_0000)) },
+        { "relocation outside", PackedKernel.Make([0, 0, PackedKernel.Place(PackedKernel.Span - 3)]) },
+        { "relocation before", PackedKernel.Make([0, 0, PackedKernel.Place(-1)]) },
+        { "relocations without end", PackedKernel.Make([0, 1, 2]) },
+        { "too many lists", PackedKernel.Make([0, 0, 0, 0, PackedKernel.Place(0)]) },
+    };
+
+    [Theory]
+    [MemberData(nameof(KernelsLeftAlone))]
+    public void Load_KernelNotUnderstood_UnpacksItself(string why, byte[] kernel)
+    {
+        Assert.True(LoadCached(File("kernel", kernel)).Rip == PackedEntry, why);
+        Assert.Empty(Kept());
+    }
+
+    [Fact]
+    public void Load_ChangedFile_IsUnpackedAgain()
+    {
+        string path = File("kernel", PackedKernel.Make());
+        LoadCached(path);
+        byte[] other = PackedKernel.Make(changeElf: b => b[0x1000 + PackedKernel.LastByte] = 0x77);
+        System.IO.File.WriteAllBytes(path, other);
+        Assert.Equal(0x77, Bytes(LoadCached(path).KernelStart + PackedKernel.LastByte, 1)[0]);
+        Assert.Equal(2, Kept().Length);
+    }
+
+    [Fact]
+    public void Load_CachedFileDamaged_IsMadeAgain()
+    {
+        string path = File("kernel", PackedKernel.Make());
+        LoadCached(path);
+        byte[] good = System.IO.File.ReadAllBytes(Kept()[0]);
+        Random random = new(1);
+        for (int i = 0; i < 300; i++)
+        {
+            byte[] bad = [.. good[..random.Next(good.Length)]];
+            for (int n = 0; n < 8 && bad.Length > 0; n++)
+                bad[random.Next(Math.Min(bad.Length, 0x100))] = (byte)random.Next(256);
+            System.IO.File.WriteAllBytes(Kept()[0], bad);
+            Exception? e = Record.Exception(() => LoadCached(path));
+            Assert.True(e is null or BootException, e?.ToString());
+        }
+
+        System.IO.File.WriteAllBytes(Kept()[0], good[..100]);
+        Assert.NotEqual(PackedEntry, LoadCached(path).Rip);
+        Assert.Equal(good, System.IO.File.ReadAllBytes(Kept()[0]));
+    }
+
+    [Fact]
+    public void Load_FolderOthersMayWrite_IsNotUsed()
+    {
+        Directory.CreateDirectory(CacheFolder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        System.IO.File.SetUnixFileMode(CacheFolder, System.IO.File.GetUnixFileMode(CacheFolder) | UnixFileMode.OtherWrite);
+        Assert.Equal(PackedEntry, LoadCached(File("kernel", PackedKernel.Make())).Rip);
+        Assert.Empty(Kept());
+    }
+
+    [Fact]
+    public void Load_FolderIsALink_IsNotUsed()
+    {
+        Directory.CreateDirectory(Path.Combine(Folder, "elsewhere"));
+        System.IO.File.CreateSymbolicLink(CacheFolder, Path.Combine(Folder, "elsewhere"));
+        Assert.Equal(PackedEntry, LoadCached(File("kernel", PackedKernel.Make())).Rip);
+    }
+
+    [Fact]
+    public void Load_NoRoomForAFolder_UnpacksItself()
+    {
+        File("cache", [1]);
+        Assert.Equal(PackedEntry, LoadCached(File("kernel", PackedKernel.Make())).Rip);
+    }
+
+    [Fact]
+    public void Load_ManyKernels_KeepsTheLastEight()
+    {
+        for (int i = 0; i < 10; i++)
+            LoadCached(File($"kernel{i}", PackedKernel.Make()));
+        Assert.Equal(8, Kept().Length);
+    }
+
+    [Fact]
+    public void Load_TooLittleMemoryForTheRandomPlace_StaysBelowTheEnd()
+    {
+        using var memory = Core.Memory.GuestMemory.Create(new() { SizeBytes = 26 << 20 });
+        for (int i = 0; i < 16; i++)
+            Assert.True(LoadCached(File("kernel", PackedKernel.Make()), memory: memory).KernelEnd <= 26 << 20);
+    }
+
+    private string CacheFolder => Path.Combine(Folder, "cache");
+
+    private static byte[] Changed(Action<byte[]> change)
+    {
+        byte[] kernel = PackedKernel.Make();
+        change(kernel);
+        return kernel;
+    }
+
+    private string[] Kept() => Directory.Exists(CacheFolder) ? Directory.GetFiles(CacheFolder) : [];
+
+    private BootEntry LoadCached(string path, string commandLine = "", string? initrd = null, Core.Memory.GuestMemory? memory = null) =>
+        KernelLoader.Load(memory ?? Memory, new BootRequest
+        {
+            KernelPath = path, InitrdPath = initrd, CommandLine = commandLine, KernelCache = new KernelCache(CacheFolder, NullLogger.Instance),
+        });
+}
