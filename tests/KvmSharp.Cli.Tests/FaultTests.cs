@@ -11,12 +11,24 @@ public sealed class FaultTests : IDisposable
 {
     private readonly ScratchFolder _scratch = new();
 
-    public void Dispose() => _scratch.Dispose();
+    private readonly List<Process> _started = [];
+
+    /// <summary>A failed test leaves no guest behind: this one polls its port for ever.</summary>
+    public void Dispose()
+    {
+        foreach (Process process in _started)
+        {
+            if (!process.HasExited)
+                process.Kill(entireProcessTree: true);
+        }
+
+        _scratch.Dispose();
+    }
 
     [Fact]
     public void Memory_FileBehindItIsCut_EndsWithOneLine()
     {
-        using Process process = StartEcho([]);
+        Process process = StartEcho([]);
         // What the guest's processor or the program touches next is gone.
         using (FileStream memory = OpenGuestMemory(process))
             memory.SetLength(0);
@@ -34,7 +46,7 @@ public sealed class FaultTests : IDisposable
     public void Memory_WithoutPrivileges_CannotBeCut()
     {
         string kernel = _scratch.Write("kernel", TestKernel.Echo);
-        using Process process = CliProgram.StartShell("exec setpriv --bounding-set -sys_admin \"$@\"", "run", "--kernel", kernel, "--memory", "32M", "--debug-exit");
+        Process process = Started(CliProgram.StartShell("exec setpriv --bounding-set -sys_admin \"$@\"", "run", "--kernel", kernel, "--memory", "32M", "--debug-exit"));
         process.StandardInput.Write("a");
         process.StandardInput.Flush();
         Assert.Equal('a', process.StandardOutput.Read());
@@ -51,7 +63,7 @@ public sealed class FaultTests : IDisposable
     public void Descriptors_NoneLeft_ConnectionWaitsOrIsClosedAndTheNextIsServed()
     {
         string path = _scratch["sock"];
-        using Process process = CliProgram.Start("run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", "--serial", "unix:" + path);
+        Process process = Started(CliProgram.Start("run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", "--serial", "unix:" + path));
         Assert.True(SpinWait.SpinUntil(() => File.Exists(path), CliProgram.TimeoutMs));
         using (Socket first = Connect(path))
         {
@@ -81,7 +93,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public async Task PauseSignals_GuestWaitsAndGoesOn()
     {
-        using Process process = StartEcho([]);
+        Process process = StartEcho([]);
         CliProgram.Signal(process, Signum.SIGUSR1);
         Assert.Equal("kvmsharp: the guest is paused; SIGUSR2 lets it go on", process.StandardError.ReadLine());
         process.StandardInput.Write("b");
@@ -102,7 +114,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public void ProcessStops_AndGoesOn_GuestGoesOn()
     {
-        using Process process = StartEcho(["--stats"]);
+        Process process = StartEcho(["--stats"]);
         CliProgram.Signal(process, Signum.SIGSTOP);
         Thread.Sleep(1500);
         CliProgram.Signal(process, Signum.SIGCONT);
@@ -112,9 +124,16 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(TestKernel.ExitStatus, CliProgram.Finish(process).Status);
     }
 
+    private Process Started(Process process)
+    {
+        // Another handle: the first is gone when the process is.
+        _started.Add(Process.GetProcessById(process.Id));
+        return process;
+    }
+
     private Process StartEcho(string[] args)
     {
-        Process process = CliProgram.Start(["run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", .. args]);
+        Process process = Started(CliProgram.Start(["run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", .. args]));
         process.StandardInput.Write("a");
         process.StandardInput.Flush();
         Assert.Equal('a', process.StandardOutput.Read());
