@@ -42,6 +42,7 @@ need ethtool has ethtool
 need e2fsprogs has resize2fs
 need iproute2 has bridge
 need iputils-ping has ping
+need chromium has chromium                         # tests of the benchmarks' pages
 need jq has jq
 need socat has socat
 need procps has ps

@@ -12,8 +12,13 @@ public static class HostFacts
         string[] processor = Lines("/proc/cpuinfo");
         Add(facts, "processor", processor.FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1]);
         facts.Add(new("cpus", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture)));
-        bool hardware = processor.Any(l => l.StartsWith("flags", StringComparison.Ordinal) && l.Split(' ').Any(f => f is "vmx" or "svm"));
-        facts.Add(new("kvm", hardware ? "on virtualization hardware" : "not backed by virtualization hardware"));
+        string[] flags = processor.FirstOrDefault(l => l.StartsWith("flags", StringComparison.Ordinal))?.Split(' ') ?? [];
+        facts.Add(new("kvm", (flags.Any(f => f is "vmx" or "svm"), flags.Contains("hypervisor")) switch
+        {
+            (true, false) => "on virtualization hardware",
+            (true, true) => "on virtualization that another hypervisor offers",
+            _ => "not backed by virtualization hardware",
+        }));
         Add(facts, "kernel", Lines("/proc/sys/kernel/osrelease").FirstOrDefault());
         Add(facts, "load", Lines("/proc/loadavg").FirstOrDefault()?.Split(' ')[0]);
         Add(facts, "governor", Lines("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").FirstOrDefault());

@@ -105,6 +105,8 @@ public sealed class LinuxSessionTests
 
         public long? ReadExits() => _exits += 7;
 
+        public CpuTimes ReadCpu() => default;
+
         public void Stop()
         {
         }

@@ -76,10 +76,10 @@ public sealed class PathBenchTests
     [InlineData("[1,2]")]
     [InlineData("{\"path\":\"x\",\"completion\":\"polled\"}")]
     [InlineData("{\"path\":\"x\",\"completion\":\"polled\",\"work\":\"w\",\"operations\":\"many\",\"bytes\":0,\"errors\":0,\"ns\":1,\"interrupts\":0}")]
-    public void Parse_NoResultLine_IsRefused(string line) => Assert.Throws<BenchException>(() => PathSample.Parse(line, null));
+    public void Parse_NoResultLine_IsRefused(string line) => Assert.Throws<BenchException>(() => PathSample.Parse(line, null, default));
 
     [Fact]
-    public void Parse_LineAboutSomethingElse_IsNoSample() => Assert.Null(PathSample.Parse("{\"begin\":\"read-4k\",\"path\":\"virtio-blk\"}", null));
+    public void Parse_LineAboutSomethingElse_IsNoSample() => Assert.Null(PathSample.Parse("{\"begin\":\"read-4k\",\"path\":\"virtio-blk\"}", null, default));
 
     private static BenchReport Run(PathOptions options)
     {

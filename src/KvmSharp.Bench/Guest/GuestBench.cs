@@ -135,15 +135,19 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
         return settings;
     }
 
-    private List<Series> Condense() =>
-        [.. _samples.GroupBy(s => (s.Sample.Path, s.Sample.Work, s.Side)).Select(g => Condense(g.Key.Side, [.. g.Select(s => s.Sample)]))
+    private List<Series> Condense()
+    {
+        bool guestIsTold = _samples.Exists(s => s.Sample.Cpu.Guest > 0);
+        return [.. _samples.GroupBy(s => (s.Sample.Path, s.Sample.Work, s.Side)).Select(g => Condense(g.Key.Side, guestIsTold, [.. g.Select(s => s.Sample)]))
             .OrderBy(s => _samples.FindIndex(x => x.Sample.Work.Name == s.Work)).ThenBy(s => _samples.FindIndex(x => x.Sample.Path.Name == s.Path)).ThenBy(s => s.Side, StringComparer.Ordinal)];
+    }
 
-    private static Series Condense(string side, List<GuestSample> samples)
+    private static Series Condense(string side, bool guestIsTold, List<GuestSample> samples)
     {
         List<Metric> metrics = [new(samples[0].Work.Figure, samples[0].Work.Unit, true, [.. samples.Select(s => s.Rate)])];
         if (samples.TrueForAll(s => s.Exits is not null && s.Operations > 0))
             metrics.Add(new("exits", "per op", false, [.. samples.Select(s => (double)s.Exits!.Value / s.Operations)]));
+        metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
         return new Series(side, samples[0].Path.Name, samples[0].Work.Name, "", metrics, []);
     }
 }

@@ -4,4 +4,5 @@ namespace KvmSharp.Bench.Guest;
 /// <param name="Rate">In the work's unit.</param>
 /// <param name="Operations">Packets through the tap, or reads; 0 where nobody counted.</param>
 /// <param name="Exits">To the VMM meanwhile; null where it does not say.</param>
-internal sealed record GuestSample(GuestPath Path, GuestWork Work, double Rate, long Operations, long? Exits);
+/// <param name="Cpu">What the VMM's threads used meanwhile; 0 where nobody counted.</param>
+internal sealed record GuestSample(GuestPath Path, GuestWork Work, double Rate, long Operations, long? Exits, CpuTimes Cpu);

@@ -17,6 +17,7 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
     private readonly List<GuestSample> _samples = [];
     private readonly StringBuilder _line = new();
     private long? _exitsBefore;
+    private CpuTimes _cpuBefore;
     private long _packetsBefore, _reads;
     private (GuestWork Work, double Rate)? _result;
     private string _last = "";
@@ -44,11 +45,12 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
                 _reads = 0;
                 _packetsBefore = countPackets?.Invoke() ?? 0;
                 _exitsBefore = run.ReadExits();
+                _cpuBefore = run.ReadCpu();
                 run.Answer();
                 break;
             case EndMark:
                 long? exits = run.ReadExits() - _exitsBefore;
-                AddSample(countPackets is null ? _reads : countPackets() - _packetsBefore, exits);
+                AddSample(countPackets is null ? _reads : countPackets() - _packetsBefore, exits, run.ReadCpu() - _cpuBefore);
                 run.Answer();
                 break;
             case '\n':
@@ -62,12 +64,12 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
         }
     }
 
-    private void AddSample(long operations, long? exits)
+    private void AddSample(long operations, long? exits, CpuTimes cpu)
     {
         if (_result is not { } result)
             return;
         _result = null;
-        _samples.Add(new GuestSample(path, result.Work, result.Rate, operations, exits));
+        _samples.Add(new GuestSample(path, result.Work, result.Rate, operations, exits, cpu));
         onResult($"{result.Work.Name} {result.Rate.ToString("F0", CultureInfo.InvariantCulture)} {result.Work.Unit}");
     }
 
@@ -84,7 +86,7 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
         {
             _result = (work, value / work.Divisor);
             if (!marked)
-                AddSample(0, null);
+                AddSample(0, null, default);
         }
         else if (test.EndsWith(CountSuffix, StringComparison.Ordinal))
             _reads = (long)Math.Min(value, long.MaxValue / 2);

@@ -14,6 +14,7 @@ internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onB
 
     private readonly List<PathSample> _samples = [];
     private long? _exitsBefore, _exits;
+    private CpuTimes _cpuBefore, _cpu;
     private string _work = "";
     private FramePeer? _peer;
     private bool _ended;
@@ -27,10 +28,12 @@ internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onB
             if (b == BeginMark)
             {
                 _exitsBefore = run.ReadExits();
+                _cpuBefore = run.ReadCpu();
                 run.Answer();
             }
             else if (b == EndMark)
             {
+                _cpu = run.ReadCpu() - _cpuBefore;
                 _exits = run.ReadExits() - _exitsBefore;
                 run.Answer();
             }
@@ -59,7 +62,7 @@ internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onB
 
     private void OnLine(string line)
     {
-        if (PathSample.Parse(line, _exits) is { } sample)
+        if (PathSample.Parse(line, _exits, _cpu) is { } sample)
         {
             EndPeer();
             _samples.Add(sample);

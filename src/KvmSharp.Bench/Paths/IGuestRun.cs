@@ -12,6 +12,9 @@ internal interface IGuestRun : IDisposable
     /// <summary>Exits to the VMM up to now; null where it does not say.</summary>
     long? ReadExits();
 
+    /// <summary>CPU time of the VMM's threads up to now, its guest's included.</summary>
+    CpuTimes ReadCpu();
+
     /// <summary>Ends it from outside. Any thread.</summary>
     void Stop();
 

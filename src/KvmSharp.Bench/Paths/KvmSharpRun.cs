@@ -37,6 +37,9 @@ internal sealed class KvmSharpRun : IGuestRun
 
     public long? ReadExits() => _machine.ReadStatistics().ExitsByReason.Sum(e => e.Count);
 
+    // The bench's own threads go by that name, and the first is its command line's.
+    public CpuTimes ReadCpu() => CpuTimes.Read(Environment.ProcessId, (id, name) => id != Environment.ProcessId && !name.StartsWith("bench", StringComparison.Ordinal));
+
     public void Stop() => _machine.RequestStop();
 
     public string? ReadFailure()

@@ -61,11 +61,14 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
         return settings;
     }
 
-    private List<Series> Condense() =>
-        [.. _samples.GroupBy(s => (s.Sample.Path, s.Sample.Work, s.Sample.Completion, s.Side)).Select(g => Condense(g.Key.Side, [.. g.Select(s => s.Sample)]))
+    private List<Series> Condense()
+    {
+        bool guestIsTold = _samples.Exists(s => s.Sample.Cpu.Guest > 0);
+        return [.. _samples.GroupBy(s => (s.Sample.Path, s.Sample.Work, s.Sample.Completion, s.Side)).Select(g => Condense(g.Key.Side, guestIsTold, [.. g.Select(s => s.Sample)]))
             .OrderBy(s => _samples.FindIndex(x => x.Sample.Path == s.Path && x.Sample.Work == s.Work && x.Sample.Completion == s.Completion)).ThenBy(s => s.Side, StringComparer.Ordinal)];
+    }
 
-    private static Series Condense(string side, List<PathSample> samples)
+    private static Series Condense(string side, bool guestIsTold, List<PathSample> samples)
     {
         List<Metric> metrics =
         [
@@ -79,6 +82,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("interrupts", "per op", false, [.. samples.Select(s => (double)s.Interrupts / s.Operations)]));
             if (samples.TrueForAll(s => s.Exits is not null))
                 metrics.Add(new("exits", "per op", false, [.. samples.Select(s => (double)s.Exits!.Value / s.Operations)]));
+            metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
         }
 
         if (samples.Exists(s => s.Errors > 0))

@@ -56,6 +56,8 @@ internal sealed class QemuRun : IGuestRun
 
     public long? ReadExits() => null;
 
+    public CpuTimes ReadCpu() => CpuTimes.Read(_process.Id, (_, _) => true);
+
     public void Stop()
     {
         if (!_process.HasExited)

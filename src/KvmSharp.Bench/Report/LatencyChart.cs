@@ -3,7 +3,7 @@ namespace KvmSharp.Bench.Report;
 /// <summary>How many operations took at most how long: a curve per series over a logarithmic axis.</summary>
 internal static class LatencyChart
 {
-    private const double Width = 760, Height = 250, Left = 46, Right = 14, Top = 10, Bottom = 26;
+    private const double Width = 760, Height = 250, Left = 46, Right = 30, Top = 10, Bottom = 26;
 
     public static string Draw(string title, IReadOnlyList<(Series Series, string Style)> series)
     {

@@ -19,6 +19,7 @@ public static class ReportPage
         .grid{stroke:#d8dee4;stroke-width:1}.whisker{stroke:#1b1f24;stroke-width:1.5}
         .curve{fill:none;stroke-width:2}.dashed{stroke-dasharray:5 3}
         rect.c0{fill:#1f77b4}rect.c1{fill:#e8743b}rect.c2{fill:#2a9d62}rect.c3{fill:#9467bd}rect.c4{fill:#b8860b}rect.c5{fill:#7f7f7f}
+        rect.p0{fill:#8fb8de}rect.p1{fill:#e0b05c}rect.p2{fill:#c0504d}rect.p3{fill:#7f7f7f}
         .curve.c0{stroke:#1f77b4}.curve.c1{stroke:#e8743b}.curve.c2{stroke:#2a9d62}.curve.c3{stroke:#9467bd}.curve.c4{stroke:#b8860b}.curve.c5{stroke:#7f7f7f}
         table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}td,th{padding:.15em .7em;text-align:right;border-bottom:1px solid #eaeef2;white-space:nowrap}
         td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}.wide{overflow-x:auto}
@@ -49,6 +50,7 @@ public static class ReportPage
         page.Append($"<h2>{Svg.Escape(work)}</h2>\n");
         foreach (string metric in (string[])["rate", "speed", "cost", "over floor", "exits"])
             AppendChart(page, Caption(metric), BarChart.Draw(work, metric, series));
+        AppendChart(page, "CPU time of one: microseconds in the guest, in the host's kernel with KVM, in the VMM", StackChart.Draw(work, CpuSplit.Names, [.. series.Select(s => s.Series)]));
         AppendChart(page, "Latency: part of the operations that took at most so long", LatencyChart.Draw(work, series));
     }
 
