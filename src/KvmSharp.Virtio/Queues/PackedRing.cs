@@ -42,6 +42,14 @@ internal unsafe struct PackedRing
 
     public readonly bool HasStaged => _used != _published;
 
+    /// <summary>What is to be the used cursor when what is staged is published.</summary>
+    public readonly ushort StagedCursor => ToCursor(_used);
+
+    public readonly byte* Descriptors => _descriptors;
+
+    /// <summary>Index of the next descriptor to pop.</summary>
+    public readonly uint Next => _avail < _size ? _avail : _avail - _size;
+
     public static VirtQueueFault Open(VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out PackedRing ring)
     {
         ring = default;
@@ -93,6 +101,15 @@ internal unsafe struct PackedRing
 
         _avail = position;
         return true;
+    }
+
+    /// <summary>
+    /// Takes back what a process that died had put into the ring as used and not published: behind what is published next, the driver would come upon it.
+    /// </summary>
+    public readonly void ClearStaged()
+    {
+        for (uint position = _used; position != _avail; position = Advance(position, 1))
+            Volatile.Write(ref FlagsOf(EntryAt(position)), position < _size ? AvailBit : UsedBit);
     }
 
     /// <summary>Puts the chain popped last back.</summary>
@@ -148,7 +165,8 @@ internal unsafe struct PackedRing
 
     public readonly bool HasAvailable => IsAvailable(Volatile.Read(ref FlagsOf(EntryAt(_avail))), _avail);
 
-    private readonly VirtQueueFault AddDescriptor(ChainSegments segments, ulong address, uint length, ushort flags, ushort count)
+    /// <summary>Adds a descriptor of a chain that was popped; <paramref name="count"/> includes it.</summary>
+    public readonly VirtQueueFault AddDescriptor(ChainSegments segments, ulong address, uint length, ushort flags, ushort count)
     {
         if ((flags & VRING_DESC_F_INDIRECT) == 0)
             return segments.Add(address, length, (flags & VRING_DESC_F_WRITE) != 0);

@@ -63,6 +63,9 @@ internal unsafe struct SplitRing
         return VirtQueueFault.None;
     }
 
+    /// <summary>used.idx of a ring that is not open.</summary>
+    public static ushort ReadUsedIndex(RingAreas areas) => Volatile.Read(ref *(ushort*)(areas.Device + 2));
+
     /// <summary>False and no fault: nothing available.</summary>
     public bool TryPop(ChainSegments segments, out ushort id, out ushort count, out VirtQueueFault fault)
     {
@@ -99,6 +102,14 @@ internal unsafe struct SplitRing
             return false;
         _availCursor++;
         return true;
+    }
+
+    /// <summary>A chain that the cursor has passed already.</summary>
+    public readonly bool TryReplay(ChainSegments segments, ushort id, out ushort count, out VirtQueueFault fault)
+    {
+        segments.Clear();
+        fault = Walk(segments, id, out count);
+        return fault == VirtQueueFault.None;
     }
 
     /// <summary>Puts the chain popped last back.</summary>

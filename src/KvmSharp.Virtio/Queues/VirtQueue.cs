@@ -19,6 +19,8 @@ public sealed class VirtQueue
     private PackedRing _packedRing;
     private InFlightTable _inFlight;
     private bool _faultReported;
+    private SplitInFlight? _splitRecord;
+    private PackedInFlight? _packedRecord;
 
     private VirtQueue(VirtQueueConfig config, GuestMemory memory, ulong features)
     {
@@ -38,20 +40,43 @@ public sealed class VirtQueue
     public int InFlight => _inFlight.Count;
 
     /// <summary>True if <see cref="TryPop"/> would look at something: a chain or a violation.</summary>
-    public bool HasAvailable => Fault == VirtQueueFault.None && (_packed ? _packedRing.HasAvailable : _split.HasAvailable);
+    public bool HasAvailable => Fault == VirtQueueFault.None && (_packed ? _packedRing.HasAvailable || _packedRecord is { HasReplays: true } : _split.HasAvailable || _splitRecord is { HasReplays: true });
 
     /// <summary>
     /// Resolves the areas and checks everything the driver, or a snapshot, has said about the queue. On a fault
     /// <paramref name="queue"/> is null. <paramref name="features"/> are the negotiated ones.
     /// </summary>
-    public static VirtQueueFault Open(VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out VirtQueue? queue)
+    /// <param name="inFlight">Where chains in flight are noted; those that an earlier process left there are popped first. Null: nowhere.</param>
+    public static unsafe VirtQueueFault Open(
+        VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out VirtQueue? queue, InFlightRegion? inFlight = null)
     {
+        queue = null;
         SplitRing split = default;
         PackedRing packed = default;
-        VirtQueueFault fault = (features & VirtioFeatures.RingPacked) != 0
+        SplitInFlight? splitRecord = null;
+        PackedInFlight? packedRecord = null;
+        bool isPacked = (features & VirtioFeatures.RingPacked) != 0;
+        VirtQueueFault fault = VirtQueueFault.None;
+        if (inFlight is not null)
+        {
+            fault = RingAreas.Resolve(config, memory, isPacked, out RingAreas areas);
+            if (fault == VirtQueueFault.None && inFlight.QueueSize < config.Size)
+                fault = VirtQueueFault.BadSize;
+            if (fault != VirtQueueFault.None)
+                return fault;
+            if (isPacked)
+                packedRecord = PackedInFlight.Open(inFlight, config.Size, areas.Descriptor, ref state);
+            else
+                splitRecord = SplitInFlight.Open(inFlight, config.Size, SplitRing.ReadUsedIndex(areas), ref state);
+        }
+
+        fault = isPacked
             ? PackedRing.Open(config, memory, features, state, out packed)
             : SplitRing.Open(config, memory, features, state, out split);
-        queue = fault == VirtQueueFault.None ? new VirtQueue(config, memory, features) { _split = split, _packedRing = packed } : null;
+        if (fault == VirtQueueFault.None && packedRecord is { HasReplays: true })
+            packed.ClearStaged();
+        if (fault == VirtQueueFault.None)
+            queue = new VirtQueue(config, memory, features) { _split = split, _packedRing = packed, _splitRecord = splitRecord, _packedRecord = packedRecord };
         return fault;
     }
 
@@ -63,22 +88,26 @@ public sealed class VirtQueue
         chain = default;
         if (Fault != VirtQueueFault.None)
             return false;
+        ushort entry = 0;
         bool popped = _packed
-            ? _packedRing.TryPop(_segments, out ushort id, out ushort count, out VirtQueueFault fault)
-            : _split.TryPop(_segments, out id, out count, out fault);
+            ? TryPopPacked(out ushort id, out ushort count, out entry, out VirtQueueFault fault)
+            : TryPopSplit(out id, out count, out fault);
         if (!popped)
         {
             Fault = fault;
             return false;
         }
 
-        chain = _segments.ToChain(_inFlight.Take(id, count));
+        VirtQueueToken token = _inFlight.Take(id, count);
+        _packedRecord?.Bind(token.Slot, entry);
+        chain = _segments.ToChain(token);
         return true;
     }
 
     /// <summary>Puts back the chain that was popped last, as if it had not been. Nothing may have been pushed since.</summary>
     public void Unpop(VirtQueueToken token)
     {
+        Debug.Assert(_splitRecord is null && _packedRecord is null, "what is noted as in flight cannot be put back");
         _inFlight.Untake(token);
         if (_packed)
             _packedRing.Unpop(token.DescriptorCount);
@@ -108,7 +137,23 @@ public sealed class VirtQueue
     }
 
     /// <summary>Makes the staged chains visible to the driver. True: it wants an interrupt for them.</summary>
-    public bool Publish() => _packed ? _packedRing.Publish() : _split.Publish();
+    public bool Publish()
+    {
+        bool wanted;
+        if (_packed)
+        {
+            _packedRecord?.Prepare(_packedRing.StagedCursor);
+            wanted = _packedRing.Publish();
+            _packedRecord?.Commit();
+        }
+        else
+        {
+            wanted = _split.Publish();
+            _splitRecord?.Commit(_split.State.UsedCursor);
+        }
+
+        return wanted;
+    }
 
     /// <summary>Whether what is staged, or one chain more, would interrupt the driver as it stands. A hint: it may change its mind meanwhile.</summary>
     public bool WantsInterrupt => _packed ? _packedRing.WantsInterrupt : _split.WantsInterrupt;
@@ -136,18 +181,66 @@ public sealed class VirtQueue
         return true;
     }
 
-    /// <summary>The cursors, to go on from in another <see cref="Open"/>. Everything popped must have been pushed and published.</summary>
+    /// <summary>The cursors, to go on from in another <see cref="Open"/>, and the end of service. Everything popped must have been pushed and published.</summary>
     public VirtQueueState Save()
     {
         Debug.Assert(_packed ? !_packedRing.HasStaged : !_split.HasStaged, "saved with unpublished chains");
+        _splitRecord?.Close();
+        _packedRecord?.Close();
         return _packed ? _packedRing.State : _split.State;
     }
 
     private void Stage(VirtQueueToken token, uint bytesWritten)
     {
         if (_packed)
+        {
             _packedRing.Push(token.Id, token.DescriptorCount, bytesWritten);
+            _packedRecord?.Stage(token.Slot);
+        }
         else
+        {
             _split.Push(token.Id, bytesWritten);
+            _splitRecord?.Stage(token.Id);
+        }
+    }
+
+    private bool TryPopSplit(out ushort id, out ushort count, out VirtQueueFault fault)
+    {
+        if (_splitRecord is not null && _splitRecord.TryTakeReplay(out id))
+            return _split.TryReplay(_segments, id, out count, out fault);
+        if (!_split.TryPop(_segments, out id, out count, out fault))
+            return false;
+        _splitRecord?.Take(id);
+        return true;
+    }
+
+    private unsafe bool TryPopPacked(out ushort id, out ushort count, out ushort entry, out VirtQueueFault fault)
+    {
+        if (_packedRecord is not null && _packedRecord.TryTakeReplay(out entry))
+            return TryReplayPacked(entry, out id, out count, out fault);
+        entry = 0;
+        uint position = _packedRing.Next;
+        if (!_packedRing.TryPop(_segments, out id, out count, out fault))
+            return false;
+        if (_packedRecord is null || _packedRecord.TryTake(_packedRing.Descriptors, position, count, out entry))
+            return true;
+        fault = VirtQueueFault.Oversubscribed;
+        return false;
+    }
+
+    private bool TryReplayPacked(ushort entry, out ushort id, out ushort count, out VirtQueueFault fault)
+    {
+        _segments.Clear();
+        id = 0;
+        fault = VirtQueueFault.None;
+        ushort total = _packedRecord!.CountOf(entry);
+        for (count = 0; count < total && fault == VirtQueueFault.None;)
+        {
+            count++;
+            _packedRecord.Read(ref entry, out ulong address, out uint length, out ushort flags, out id);
+            fault = _packedRing.AddDescriptor(_segments, address, length, flags, count);
+        }
+
+        return fault == VirtQueueFault.None;
     }
 }

@@ -1,0 +1,259 @@
+using KvmSharp.Core.Memory;
+using KvmSharp.TestKit;
+using KvmSharp.TestKit.Virtio;
+using KvmSharp.Virtio.Queues;
+
+namespace KvmSharp.Virtio.Tests.Queues;
+
+/// <summary>A device process that may die at any step: the next one finishes what it had taken, once.</summary>
+public sealed unsafe class VirtQueueInFlightTests : IDisposable
+{
+    private const ushort Size = 16;
+    private const ulong DataArea = 0x40_0000, MemoryBytes = 0x80_0000;
+
+    /// <summary>Where the header of a packed queue's region has used_idx and its wrap counter.</summary>
+    private const int PackedUsedIndex = 16, PackedUsedWrap = 20;
+
+    private readonly NativeBuffer _region = new((int)InFlightRegion.SizeOf(Size));
+    private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = MemoryBytes });
+
+    public void Dispose()
+    {
+        _region.Dispose();
+        _memory.Dispose();
+    }
+
+    public static TheoryData<ulong> Shapes => new(
+        0, VirtioFeatures.InOrder, VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc,
+        VirtioFeatures.RingPacked, VirtioFeatures.RingPacked | VirtioFeatures.InOrder, VirtioFeatures.RingPacked | VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Open_AfterADeath_ReplaysInOrderAndGoesOn(ulong features)
+    {
+        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        VirtQueue first = Open(driver, VirtQueueState.Initial(features));
+        for (int cookie = 0; cookie < 5; cookie++)
+            Offer(driver, cookie);
+        _ = Pop(first);
+        VirtQueueToken served = Pop(first);
+        _ = Pop(first);
+        if ((features & VirtioFeatures.InOrder) == 0)
+        {
+            first.Push(served, 1);
+            first.Publish();
+            Assert.True(driver.TryTakeUsed(out int cookie, out _));
+            Assert.Equal(1, cookie);
+        }
+
+        // The position that a front end tells is not to be relied on when the process before has died.
+        VirtQueue second = Open(driver, VirtQueueState.Initial(features));
+        List<int> finished = [];
+        while (second.TryPop(out DescriptorChain chain))
+            second.Push(chain.Token, 1);
+        second.Publish();
+        while (driver.TryTakeUsed(out int cookie, out _))
+            finished.Add(cookie);
+
+        Assert.Equal((features & VirtioFeatures.InOrder) == 0 ? [0, 2, 3, 4] : [0, 1, 2, 3, 4], finished);
+        Assert.Equal(VirtQueueFault.None, second.Fault);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Deaths_AtAnyStep_LoseNothingAndRepeatNothing(ulong features)
+    {
+        for (int seed = 0; seed < 20; seed++)
+            new Run(this, features, seed).Go();
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Save_EndsTheService_SoThatTheNextStandsWhereItIsTold(ulong features)
+    {
+        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        VirtQueue first = Open(driver, VirtQueueState.Initial(features));
+        for (int cookie = 0; cookie < 3; cookie++)
+            Offer(driver, cookie);
+        while (first.TryPop(out DescriptorChain chain))
+            first.Push(chain.Token, 1);
+        first.Publish();
+        _ = first.Save();
+
+        driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        VirtQueue second = Open(driver, VirtQueueState.Initial(features));
+        Offer(driver, 9);
+        _ = Pop(second);
+
+        Assert.False(second.TryPop(out _));
+        Assert.Equal(VirtQueueFault.None, second.Fault);
+    }
+
+    /// <summary>The front end shares the region.</summary>
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    public void Open_RegionIsNonsense_GivesChainsOrAFault(ulong features)
+    {
+        for (int seed = 0; seed < 500; seed++)
+        {
+            Random random = new(seed);
+            DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+            for (int i = 0; i < _region.Length; i++)
+                _region.Span[i] = random.Next(4) == 0 ? (byte)random.Next(256) : (byte)random.Next(20);
+            BitConverter.TryWriteBytes(_region.Span[8..], (ushort)1);
+            BitConverter.TryWriteBytes(_region.Span[10..], Size);
+            if (VirtQueue.Open(driver.ToConfig(), _memory, features, VirtQueueState.Initial(features), out VirtQueue? queue, new InFlightRegion(_region.Pointer, Size)) != VirtQueueFault.None)
+                continue;
+            Offer(driver, 1);
+            int popped = 0;
+            while (queue!.TryPop(out DescriptorChain chain))
+            {
+                queue.Push(chain.Token, 1);
+                Assert.True(++popped <= 2 * Size);
+            }
+
+            queue.Publish();
+        }
+    }
+
+    private static VirtQueueToken Pop(VirtQueue queue)
+    {
+        Assert.True(queue.TryPop(out DescriptorChain chain));
+        return chain.Token;
+    }
+
+    private static bool Offer(DriverQueue driver, int cookie)
+    {
+        bool indirect = (driver.Features & VirtioFeatures.IndirectDesc) != 0 && cookie % 2 == 0;
+        DriverBuffer[] buffers = cookie % 3 == 0
+            ? [new(DataArea, 8, false), new(DataArea + 64, 8, true)]
+            : [new(DataArea, 8, false), new(DataArea + 64, 8, true), new(DataArea + 128, 8, true)];
+        bool added = driver.TryAdd(buffers, cookie, indirect);
+        driver.Publish();
+        return added;
+    }
+
+    private VirtQueue Open(DriverQueue driver, VirtQueueState state)
+    {
+        Assert.Equal(VirtQueueFault.None, VirtQueue.Open(driver.ToConfig(), _memory, driver.Features, state, out VirtQueue? queue, new InFlightRegion(_region.Pointer, Size)));
+        return queue!;
+    }
+
+    private sealed class Run
+    {
+        private readonly VirtQueueInFlightTests _test;
+        private readonly Random _random;
+        private readonly DriverQueue _driver;
+        private readonly List<VirtQueueToken> _taken = [];
+        private readonly bool[] _finished = new bool[400];
+        private VirtQueue _device;
+        private int _offered;
+
+        public Run(VirtQueueInFlightTests test, ulong features, int seed)
+        {
+            _test = test;
+            _random = new Random(seed);
+            test._region.Span.Clear();
+            _driver = DriverQueue.Create(test._memory, 0x1_0000, Size, features);
+            _device = test.Open(_driver, VirtQueueState.Initial(features));
+        }
+
+        private bool IsPacked => (_driver.Features & VirtioFeatures.RingPacked) != 0;
+
+        public void Go()
+        {
+            for (int steps = 0; _offered < _finished.Length && steps < 20_000; steps++)
+                Step();
+            for (int i = 0; i < 2 * Size && !Array.TrueForAll(_finished, f => f); i++)
+            {
+                while (_device.TryPop(out DescriptorChain chain))
+                    _taken.Add(chain.Token);
+                foreach (VirtQueueToken token in _taken)
+                    _device.Push(token, 1);
+                _taken.Clear();
+                _device.Publish();
+                Collect();
+            }
+
+            Assert.Equal(VirtQueueFault.None, _device.Fault);
+            Assert.DoesNotContain(false, _finished);
+        }
+
+        private void Step()
+        {
+            switch (_random.Next(12))
+            {
+                case < 3:
+                    if (Offer(_driver, _offered))
+                        _offered++;
+                    break;
+                case < 6:
+                    if (_device.TryPop(out DescriptorChain chain))
+                        _taken.Add(chain.Token);
+                    break;
+                case < 9 when _taken.Count > 0:
+                    int at = _random.Next(_taken.Count);
+                    _device.Push(_taken[at], 1);
+                    _taken.RemoveAt(at);
+                    break;
+                case 9:
+                    _device.Publish();
+                    Collect();
+                    break;
+                case 10:
+                    Die();
+                    break;
+                default:
+                    DieWhilePublishing(seen: _random.Next(2) == 0);
+                    break;
+            }
+
+            Assert.Equal(VirtQueueFault.None, _device.Fault);
+        }
+
+        private void Collect()
+        {
+            while (_driver.TryTakeUsed(out int cookie, out _))
+            {
+                Assert.False(_finished[cookie]);
+                _finished[cookie] = true;
+            }
+        }
+
+        private void Die()
+        {
+            _taken.Clear();
+            // The driver goes on as long as the rings let it.
+            Collect();
+            if (_offered < _finished.Length && Offer(_driver, _offered))
+                _offered++;
+            _device = _test.Open(_driver, VirtQueueState.Initial(_driver.Features));
+        }
+
+        /// <summary>The ring has it and the region does not yet, or, packed, the other way round.</summary>
+        private void DieWhilePublishing(bool seen)
+        {
+            byte[] region = _test._region.Span.ToArray();
+            byte[] ring = Ring();
+            _device.Publish();
+            if (IsPacked)
+            {
+                _test._region.Span.Slice(PackedUsedIndex, 2).CopyTo(region.AsSpan(PackedUsedIndex));
+                region[PackedUsedWrap] = _test._region.Span[PackedUsedWrap];
+            }
+
+            region.CopyTo(_test._region.Span);
+            if (!seen)
+                Assert.True(_test._memory.TryWrite(new GuestAddress(_driver.DescriptorArea), ring));
+            Die();
+        }
+
+        private byte[] Ring()
+        {
+            byte[] ring = new byte[_driver.End - _driver.DescriptorArea];
+            Assert.True(_test._memory.TryRead(new GuestAddress(_driver.DescriptorArea), ring));
+            return ring;
+        }
+    }
+}
