@@ -17,6 +17,11 @@ public interface IServedDevice : IDisposable
     /// <summary>What it understands besides what every device does.</summary>
     VhostUserFeatures ProtocolFeatures => VhostUserFeatures.None;
 
+    /// <summary>What is behind it has another size now: if it shows, the guest is told.</summary>
+    void OnResized()
+    {
+    }
+
     /// <summary>A request of those features. False: not known, or nonsense, which ends the connection.</summary>
     bool TryHandle(VhostUserRequest request, ReadOnlySpan<byte> payload) => false;
 }

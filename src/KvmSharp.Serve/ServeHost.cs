@@ -51,6 +51,13 @@ public sealed class ServeHost : IDisposable
         }
     }
 
+    /// <summary>Null: there is none of that name.</summary>
+    public ServePort? Find(string name)
+    {
+        lock (_sync)
+            return _ports.GetValueOrDefault(name);
+    }
+
     /// <summary>
     /// Makes a device and listens for its front ends. Throws <see cref="BackendException"/> if the name or the socket is taken, and what
     /// <paramref name="create"/> throws; nothing is left behind then.

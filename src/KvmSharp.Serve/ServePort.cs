@@ -32,7 +32,8 @@ public sealed class ServePort : IEventSink, IDisposable
         _control = control;
         _io = io;
         _logger = logger;
-        control.Invoke(this, OpenCookie);
+        // Not waited for: whoever adds a port holds a lock that the control thread may want.
+        control.Post(this, OpenCookie);
     }
 
     public string Name { get; }

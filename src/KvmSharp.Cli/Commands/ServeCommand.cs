@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using KvmSharp.Machine.Config;
 using KvmSharp.Serve;
+using KvmSharp.Serve.Control;
 
 namespace KvmSharp.Cli.Commands;
 
@@ -31,6 +32,7 @@ internal static class ServeCommand
             var ports = new PortFactory(host);
             foreach ((OptionValues values, string socket) in arguments.Ports)
                 _ = ports.Add(arguments.Type, values, socket);
+            using ControlSocket? control = arguments.ControlPath is { } path ? new ControlSocket(path, host, ports) : null;
             stopped.Wait();
         }
 

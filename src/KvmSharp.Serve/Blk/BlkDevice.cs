@@ -1,4 +1,5 @@
 using KvmSharp.Backends.Block;
+using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Core.Events;
 using KvmSharp.Machine.Config;
 using KvmSharp.Machine.Modules;
@@ -37,7 +38,11 @@ internal sealed class BlkDevice : IServedDevice
 
     public IVirtioDevice Device => _disk;
 
+    public VhostUserFeatures ProtocolFeatures => VhostUserFeatures.InflightShmFd;
+
     public int QueueNumber => _disk.Identity.QueueSizes.Count;
+
+    public void OnResized() => _disk.CheckCapacity();
 
     public void Dispose()
     {

@@ -1,4 +1,3 @@
-using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Memory;
 
@@ -83,18 +82,8 @@ internal sealed unsafe class FrontEndMemory : IDisposable
 
     private static MappedRegion Map(in FrontEndRegion region, FileDescriptor file, out nint host)
     {
-        statfs system;
-        statx stat;
-        byte empty = 0;
-        if (Libc.fstatfs(file.Value, &system) != 0 || Libc.statx(file.Value, &empty, LibcConstants.AT_EMPTY_PATH, LibcConstants.STATX_BASIC_STATS, &stat) != 0)
-            throw LinuxException.FromLastError("look at a memory region's file");
-        // A page of any other file system may take as long as its owner likes, and with it the thread that others' queues are on.
-        if ((ulong)system.f_type is not (LibcConstants.TMPFS_MAGIC or LibcConstants.HUGETLBFS_MAGIC))
-            throw new ProtocolException("guest memory is neither memfd, tmpfs nor huge pages");
-        if (region.FileOffset + region.SizeBytes > stat.stx_size)
-            throw new ProtocolException($"a memory region of {region.SizeBytes} bytes at offset {region.FileOffset} in a file of {stat.stx_size} bytes");
         // Huge pages are mapped whole.
-        ulong page = Math.Max(ulong.IsPow2(stat.stx_blksize) ? stat.stx_blksize : 0, GuestMemory.PageSize);
+        ulong page = SharedFile.Check(file, region.FileOffset, region.SizeBytes);
         ulong before = region.FileOffset & (page - 1);
         ulong length = (before + region.SizeBytes + page - 1) & ~(page - 1);
         MappedRegion mapping = MappedRegion.MapShared(file, length, (long)(region.FileOffset - before));

@@ -35,6 +35,9 @@ internal sealed class ServedRings
     /// <summary>Without protocol features there is no message that enables a vring.</summary>
     public bool StartEnabled { get; set; } = true;
 
+    /// <summary>Where what is in flight is noted; null: nowhere.</summary>
+    public InFlightFile? InFlight { get; private set; }
+
     private bool IsPacked => (_features & VirtioFeatures.RingPacked) != 0;
 
     /// <summary>What the driver has agreed to.</summary>
@@ -98,6 +101,15 @@ internal sealed class ServedRings
         ResumeAll();
     }
 
+    /// <summary>What is in flight is noted there from now on, and what an earlier process noted there is served.</summary>
+    public void ReplaceInFlight(InFlightFile file)
+    {
+        HaltAll();
+        InFlight?.Dispose();
+        InFlight = file;
+        ResumeAll();
+    }
+
     public bool RemoveRegion(in FrontEndRegion region)
     {
         HaltAll();
@@ -124,6 +136,8 @@ internal sealed class ServedRings
     {
         Reset();
         Memory.Dispose();
+        InFlight?.Dispose();
+        InFlight = null;
     }
 
     private void Change(int vring, Action<ServedVring> change)
@@ -174,7 +188,7 @@ internal sealed class ServedRings
             _device.Activate(_context);
         _active = true;
         state.Running = true;
-        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context));
+        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context) { InFlight = InFlight?.For(vring) });
     }
 
     private void Deactivate()

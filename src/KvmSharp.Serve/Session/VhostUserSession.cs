@@ -132,6 +132,9 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
                 state.num = _rings.Stop(Vring(state.index));
                 Reply(MemoryMarshal.AsBytes(new ReadOnlySpan<vhost_vring_state>(in state)));
                 return true;
+            case VhostUserRequest.GetInflightFd:
+                AnswerInFlight();
+                return true;
             case VhostUserRequest.GetConfig:
                 AnswerConfig();
                 return true;
@@ -167,6 +170,10 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
             case VhostUserRequest.SetBackendReqFd:
                 _backChannel?.Dispose();
                 _backChannel = _reader.TakeDescriptor();
+                break;
+            case VhostUserRequest.SetInflightFd:
+                using (FileDescriptor file = _reader.TakeDescriptor())
+                    _rings.ReplaceInFlight(InFlightFile.Open(InFlightLayout(), file));
                 break;
             case VhostUserRequest.SetConfig:
                 SetConfig();
@@ -257,6 +264,25 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private FrontEndRegion SingleRegion() => _reader.Payload.Length >= sizeof(ulong) + RegionBytes
         ? MemoryMarshal.Read<FrontEndRegion>(_reader.Payload[sizeof(ulong)..])
         : throw new ProtocolException($"{_reader.Request} has {_reader.Payload.Length} bytes");
+
+    private void AnswerInFlight()
+    {
+        VhostUserInflight layout = InFlightLayout();
+        using FileDescriptor file = InFlightFile.Create(ref layout);
+        Reply(MemoryMarshal.AsBytes(new ReadOnlySpan<VhostUserInflight>(in layout))[.._reader.Payload.Length], [file.Value]);
+    }
+
+    /// <summary>With or without the padding at its end.</summary>
+    private VhostUserInflight InFlightLayout()
+    {
+        const int Unpadded = 20;
+        VhostUserInflight layout = default;
+        Span<byte> bytes = MemoryMarshal.AsBytes(new Span<VhostUserInflight>(ref layout));
+        if (_reader.Payload.Length < Unpadded || _reader.Payload.Length > bytes.Length)
+            throw new ProtocolException($"{_reader.Request} has {_reader.Payload.Length} bytes");
+        _reader.Payload.CopyTo(bytes);
+        return layout;
+    }
 
     /// <summary>What lies beyond the device's configuration reads as zero.</summary>
     private void AnswerConfig()
