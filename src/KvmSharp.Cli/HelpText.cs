@@ -37,7 +37,7 @@ internal static class HelpText
         """;
 
     private const string Bench = """
-        Usage: kvmsharp bench paths|guest|exits [OPTIONS]
+        Usage: kvmsharp bench paths|guest|exits|vhost-user [OPTIONS]
 
         exits runs a few instructions again and again, under this program and under a C loop that does nothing else (the floor), and says
         what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 11), --json, --html,
@@ -67,6 +67,13 @@ internal static class HelpText
           --paths NAME[,NAME...]   of e1000, virtio-net, vhost-net, ide, virtio-blk (default: all)
           --rounds N               boots per side and path (default 3)
           --seconds N              of each workload (default 3)
+
+        vhost-user loads a disk that another process serves, without a guest, and prints how many 4 KiB requests a second it takes:
+
+          --socket PATH            of the back end
+          --op randread|randwrite  default randread; randwrite OVERWRITES the disk
+          --depth N                requests in flight (default 1)
+          --seconds N              default 3
 
         Examples:
           kvmsharp bench paths --no-net --rounds 3

@@ -13,11 +13,14 @@ namespace KvmSharp.Cli.Commands;
 internal static class BenchCommand
 {
     private static readonly string[] s_benches = ["paths", "guest", "exits"];
+    private const string VhostUser = "vhost-user";
 
     public static ExitCode Execute(string[] args, CliOutput output)
     {
         if (args.Length == 0)
             throw new ConfigException($"bench needs to know what to measure: {string.Join(", ", s_benches[..^1])} or {s_benches[^1]}", "kvmsharp bench --help says more");
+        if (args[0] == VhostUser)
+            return BenchVhostUserCommand.Execute(args[1..], output);
         if (!s_benches.Contains(args[0]))
         {
             string? closest = Suggestion.Closest(args[0], s_benches);

@@ -122,7 +122,7 @@ internal sealed record BenchOptions
         };
     }
 
-    private static string? Single(ParseResult result, Option<string[]> option)
+    internal static string? Single(ParseResult result, Option<string[]> option)
     {
         if (result.GetResult(option) is not { Implicit: false } given)
             return null;

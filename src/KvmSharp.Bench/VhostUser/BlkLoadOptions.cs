@@ -1,0 +1,19 @@
+namespace KvmSharp.Bench.VhostUser;
+
+/// <summary>What a <see cref="BlkLoad"/> asks of a disk.</summary>
+public sealed record BlkLoadOptions
+{
+    public const int MaxDepth = 128, MaxSeconds = 600;
+
+    /// <summary>Of a vhost-user back end.</summary>
+    public required string Socket { get; init; }
+
+    /// <summary>Write, where the disk is OVERWRITTEN; else read.</summary>
+    public bool Write { get; init; }
+
+    /// <summary>Requests in flight, 1 to <see cref="MaxDepth"/>.</summary>
+    public int Depth { get; init; } = 1;
+
+    /// <summary>Counted, after a fifth of it that is not.</summary>
+    public int Seconds { get; init; } = 3;
+}
