@@ -8,8 +8,8 @@ internal struct PollTimer(long maxNs, int grow, int shrink)
 {
     private const long FirstNs = 4000;
 
-    /// <summary>Nanoseconds to poll in the next round.</summary>
-    public long CurrentNs { get; private set; }
+    /// <summary>Nanoseconds to poll in the next round. What may poll for ever does so from the start.</summary>
+    public long CurrentNs { get; private set; } = maxNs == long.MaxValue ? maxNs : 0;
 
     /// <summary>One wait is over; <paramref name="waitedNs"/> runs from the end of the last dispatch to the event, polling included.</summary>
     public void Update(long waitedNs)
