@@ -60,7 +60,13 @@ internal sealed class ServedRings
 
     public void SetAreas(int vring, ulong descriptor, ulong driver, ulong device) => Change(vring, v => v.Areas = (descriptor, driver, device));
 
-    public void SetBase(int vring, uint position) => Change(vring, v => v.State = VirtQueueState.FromVringBase(position, IsPacked));
+    public void SetBase(int vring, uint position)
+    {
+        // There are front ends (DPDK) that leave the used position of a packed ring out: nothing is in flight then.
+        if (IsPacked && position >> 16 == 0)
+            position |= position << 16;
+        Change(vring, v => v.State = VirtQueueState.FromVringBase(position, IsPacked));
+    }
 
     public void SetKick(int vring, EventFd kick) => Change(vring, v =>
     {
