@@ -41,6 +41,8 @@ public sealed class ServeHost : IDisposable
     /// <summary>The thread of sockets and messages, for control sockets.</summary>
     public EventLoop Control => _control;
 
+    internal IReadOnlyList<EventLoop> IoThreads => _io;
+
     /// <summary>The ports as they are now, by name.</summary>
     public IReadOnlyList<ServePort> Ports
     {

@@ -82,6 +82,8 @@ public sealed class ServePort : IEventSink, IDisposable
     private void OnEnded()
     {
         _session = null;
+        if (_device.Summary is { } summary)
+            _logger.LogInformation("so far {Summary}", summary);
         Listen();
     }
 

@@ -1,14 +1,17 @@
 using KvmSharp.Machine.Config;
 using KvmSharp.Serve.Blk;
+using KvmSharp.Serve.Net;
 
 namespace KvmSharp.Serve;
 
 /// <summary>Everything that can be served, a line each.</summary>
 public static class ServedTypes
 {
-    public static IReadOnlyList<IServedType> All { get; } =
+    /// <remarks>New ones every time: what the ports of one process share, such as a switch, is in their type.</remarks>
+    public static IReadOnlyList<IServedType> All =>
     [
         new BlkType(),
+        new NetType(),
     ];
 
     /// <summary>Throws <see cref="ConfigException"/> if there is none of that name.</summary>
