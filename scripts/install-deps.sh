@@ -45,6 +45,7 @@ need iputils-ping has ping
 need chromium has chromium                         # tests of the benchmarks' pages
 need jq has jq
 need socat has socat
+need dpdk-dev has dpdk-testpmd                      # a driver for networks that are served: scripts/bench-vhost-user.sh
 need procps has ps
 need util-linux has flock
 need file has file
