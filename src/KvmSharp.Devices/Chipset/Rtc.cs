@@ -45,6 +45,9 @@ public sealed class Rtc : IPioDevice, ISharedAccessLock, IDisposable
     private const long UpdateWarningTicks = 244 * TimeSpan.TicksPerMicrosecond;
     private const int CrystalHz = 32768;
 
+    /// <summary>How late an alarm may be after the host's clock was set.</summary>
+    private const long LookAgainTicks = 60 * TimeSpan.TicksPerSecond;
+
     // wiring
     private readonly IIrqLine _interrupt;
     private readonly TimeProvider _time;
@@ -369,10 +372,11 @@ public sealed class Rtc : IPioDevice, ISharedAccessLock, IDisposable
             next = Math.Min(next, now - (now % TimeSpan.TicksPerSecond) + TimeSpan.TicksPerSecond);
         if ((enabled & ~_flags & AlarmBit) != 0 && !Setting && NextAlarm(now) is long alarm)
             next = Math.Min(next, alarm);
+        // The host's clock may be set meanwhile, the timer's is not: it looks again before long.
         if (next == long.MaxValue)
             _timer.Disarm();
         else
-            _timer.Arm(new TimeSpan(next - now));
+            _timer.Arm(new TimeSpan(Math.Min(next - now, LookAgainTicks)));
     }
 
     private void UpdateInterrupt()

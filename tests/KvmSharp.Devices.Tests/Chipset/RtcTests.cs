@@ -127,6 +127,38 @@ public sealed class RtcTests : IDisposable
         Assert.False(_irq.Level);
     }
 
+    /// <summary>The host's clock is set, or the host slept.</summary>
+    [Fact]
+    public void Clock_JumpsForward_EachEventIsRaisedOnce()
+    {
+        Write(0x05, 0x23);
+        Write(0x03, 0x05);
+        Write(0x01, 0x00);
+        Write(0x0B, 0x72);
+        _clock.Advance(TimeSpan.FromDays(400));
+        _rtc.OnTimer();
+        Assert.True(_irq.Level);
+        Assert.Equal(0xF0, Read(0x0C));
+        _rtc.OnTimer();
+        Assert.False(_irq.Level);
+        Assert.Equal(0x00, Read(0x0C));
+        Assert.Equal(0x27, Read(0x09));
+    }
+
+    [Fact]
+    public void Clock_JumpsBack_NothingIsRaisedUntilTimeGoesOn()
+    {
+        Write(0x0B, 0x52);
+        _clock.Advance(TimeSpan.FromDays(-400));
+        _rtc.OnTimer();
+        Assert.False(_irq.Level);
+        Assert.Equal(0x25, Read(0x09));
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        _rtc.OnTimer();
+        Assert.True(_irq.Level);
+        Assert.Equal(0xD0, Read(0x0C));
+    }
+
     [Fact]
     public void Alarm_DontCareHoursAndMinutes_EveryMinute()
     {
