@@ -140,6 +140,25 @@ public sealed unsafe class IoUringRingTests
         Assert.Equal(7u, completion.user_data);
     }
 
+    /// <summary>The kernel keeps what the completion ring has no room for (IORING_FEAT_NODROP).</summary>
+    [Fact]
+    public void TryReap_MoreCompletionsThanTheRingHolds_NoneIsLost()
+    {
+        const int Count = 64;
+        using IoUringRing ring = IoUringRing.Create(4);
+        Assert.Equal(0, ring.Enable());
+        for (ulong i = 0; i < Count; i++)
+        {
+            PrepareNop(ring, i);
+            Assert.Equal(1, ring.Submit());
+        }
+
+        HashSet<ulong> reaped = [];
+        while (ring.TryReap(out io_uring_cqe completion))
+            reaped.Add(completion.user_data);
+        Assert.Equal(Count, reaped.Count);
+    }
+
     private static void PrepareNop(IoUringRing ring, ulong userData)
     {
         io_uring_sqe* sqe = ring.TryGetSqe();
