@@ -43,6 +43,7 @@ need e2fsprogs has resize2fs
 need iproute2 has bridge
 need iputils-ping has ping
 need chromium has chromium                         # tests of the benchmarks' pages
+need strace has strace                             # tests of a failing host: it injects errors of system calls
 need jq has jq
 need socat has socat
 need dpdk-dev has dpdk-testpmd                      # a driver for networks that are served: scripts/bench-vhost-user.sh

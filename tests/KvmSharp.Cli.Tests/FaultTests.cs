@@ -28,7 +28,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public void Memory_FileBehindItIsCut_EndsWithOneLine()
     {
-        Process process = StartEcho([]);
+        Process process = StartEcho();
         // What the guest's processor or the program touches next is gone.
         using (FileStream memory = OpenGuestMemory(process))
             memory.SetLength(0);
@@ -93,7 +93,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public async Task PauseSignals_GuestWaitsAndGoesOn()
     {
-        Process process = StartEcho([]);
+        Process process = StartEcho();
         CliProgram.Signal(process, Signum.SIGUSR1);
         Assert.Equal("kvmsharp: the guest is paused; SIGUSR2 lets it go on", process.StandardError.ReadLine());
         process.StandardInput.Write("b");
@@ -114,7 +114,7 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public void ProcessStops_AndGoesOn_GuestGoesOn()
     {
-        Process process = StartEcho(["--stats"]);
+        Process process = StartEcho();
         CliProgram.Signal(process, Signum.SIGSTOP);
         Thread.Sleep(1500);
         CliProgram.Signal(process, Signum.SIGCONT);
@@ -131,9 +131,9 @@ public sealed class FaultTests : IDisposable
         return process;
     }
 
-    private Process StartEcho(string[] args)
+    private Process StartEcho()
     {
-        Process process = Started(CliProgram.Start(["run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", .. args]));
+        Process process = Started(CliProgram.Start(["run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit"]));
         process.StandardInput.Write("a");
         process.StandardInput.Flush();
         Assert.Equal('a', process.StandardOutput.Read());

@@ -374,4 +374,52 @@ check_changes() {
     errors
 }
 
+# What the host refuses and breaks under a running guest. vda: io_uring, on a file system that is too small for it. vdb: threads.
+writes() { dd if=/dev/urandom of="$1" bs=64k count=4 seek="$2" oflag=direct conv=fsync; } # DEVICE SEEK
+refused() { ! "$@"; }
+rtc_past() { [ "$(cat /sys/class/rtc/rtc0/since_epoch)" -gt "$1" ]; }
+check_faults() {
+    local now
+    interface_up 0
+    result full refused dd if=/dev/zero of=/dev/vda bs=1M oflag=direct
+    say ready=room
+    result room wait_until 30 writes /dev/vda 480
+    result room_io verified_io /dev/vda 4 16k
+    say ready=failing
+    result failing wait_until 30 refused writes /dev/vdb 0
+    say ready=healed
+    result healed wait_until 30 writes /dev/vdb 0
+    result healed_io verified_io /dev/vdb 4 16k
+    say ready=interrupted
+    sleep 2
+    result interrupted_a verified_io /dev/vda 4 16k --io_size=1M
+    result interrupted_b verified_io /dev/vdb 4 16k --io_size=1M
+    transfer 0 interrupted
+    say ready=whole
+    sleep 1
+    say ready=descriptors
+    sleep 2
+    result descriptors_a verified_io /dev/vda 4 16k --io_size=1M
+    result descriptors_b verified_io /dev/vdb 4 16k --io_size=1M
+    transfer 0 descriptors
+    say ready=more
+    sleep 1
+    say ready=sleep
+    sleep 4
+    result slept_io verified_io /dev/vda 4 16k --io_size=1M
+    transfer 0 slept
+    if [ "$(option clock 0)" = 1 ]; then
+        now=$(date +%s)
+        say ready=clock
+        result clock wait_until 30 rtc_past $((now + 30000000))
+        result clock_io verified_io /dev/vda 4 16k --io_size=1M
+        transfer 0 clock
+        say ready=clock-back
+        sleep 1
+    fi
+    say ready=cut
+    result cut wait_until 30 refused dd if=/dev/vdb of=/dev/null bs=4k skip=2560 count=1 iflag=direct
+    result cut_io verified_io /dev/vdb 4 16k --io_size=1M
+}
+
 "check_$(option check none)"

@@ -14,7 +14,7 @@ monitor=''
 finish() {
     [ -z "$monitor" ] || kill -9 "$monitor" 2>/dev/null
     kill $(jobs -p) 2>/dev/null
-    umount "$d/dev" 2>/dev/null
+    umount "$d/dev" "$d/small" 2>/dev/null
     rm -rf "$d"
 }
 trap finish EXIT
@@ -67,6 +67,13 @@ serve() { # NAME: another process serves the image of that name, behind a socket
     echo "qemu-storage-daemon does not listen"
     return 1
 }
+inject() { # FAULT...: as strace takes them, in the running monitor's system calls
+    local fault arguments=()
+    for fault in "$@"; do arguments+=(-e "inject=$fault"); done
+    strace -qq -f -p "$monitor" -o /dev/null -e "trace=$(IFS=,; echo "${*%%:*}")" "${arguments[@]}" &
+    injector=$!
+}
+heal() { kill "$injector"; wait "$injector" 2>/dev/null; }
 through() { awk '/^[rw]char/ { print $2 }' "/proc/$1/io"; } # PID: bytes read and written by system calls
 ended() { # the monitor's status
     local status=0
@@ -197,6 +204,56 @@ case $check in
         saw ready=shrink && truncate -s 8M "$d/a.img"
         saw ready=unplug && ip link del guest0
         ended || status=$?
+        ;;
+    faults)
+        mkdir "$d/small"
+        mount -t tmpfs -o size=20M none "$d/small"
+        truncate -s 32M "$d/small/a.img"
+        image b 16M
+        taps 1
+        # A host's clock is not ours to turn, the lab's is.
+        append=$(printf '%s\n' "$@" | grep -n -x -e --append | cut -d: -f1)
+        command=("$@")
+        [ "${KVMSHARP_IN_LAB:-0}" = 0 ] || command[append]="${command[append]} clock=1"
+        start "${command[@]}" --disk "file=$d/small/a.img,aio=io_uring" --disk "file=$d/b.img,aio=threads" --net guest0
+        saw ready=room && mount -o remount,size=64M "$d/small"
+        saw ready=failing && inject 'pwritev2,pwritev:error=EIO:when=1+3'
+        saw ready=healed && heal
+        saw ready=interrupted && inject 'preadv2,pwritev2,readv,writev,epoll_wait:error=EINTR:when=1+2' 'io_uring_enter:error=EAGAIN:when=1+3'
+        saw ready=whole && heal
+        saw ready=descriptors && prlimit --pid "$monitor" --nofile=3:4096
+        saw ready=more && prlimit --pid "$monitor" --nofile=1024:4096
+        saw ready=sleep && kill -STOP "$monitor" && sleep 5 && kill -CONT "$monitor"
+        if [ "${KVMSHARP_IN_LAB:-0}" = 1 ]; then
+            saw ready=clock && date -s '+400 days' >/dev/null
+            saw ready=clock-back && date -s '-400 days' >/dev/null
+        fi
+        saw ready=cut && truncate -s $((8 * 1048576 + 1000)) "$d/b.img"
+        ended || status=$?
+        # None left for the machine that a reset builds. The guest resets as soon as it is up.
+        again=()
+        for word in "$@"; do [ "$word" = --no-reboot ] || again+=("${word/check=faults/}"); done
+        again[append]="${again[append]/test=script/test=reboot}"
+        start "${again[@]}"
+        saw KVMSHARP-GUEST-READY && prlimit --pid "$monitor" --nofile=12:4096
+        ended
+        say "reset_status=$?"
+        say "reset_said=$(grep -c '^kvmsharp: cannot restart the guest after its reset: .*: Too many open files' "$d/log")"
+        # Too few descriptors to start with: never more than a line and a hint, and one of the statuses that say so.
+        truncate -s 8M "$d/b.img"
+        refused=0 allowed=0 wrong=0
+        for ((limit = 4; limit < 44; limit += 3)); do
+            said=$(ulimit -n $limit && timeout 60 "${command[@]}" --disk "file=$d/b.img,aio=io_uring" --net guest0 --dry-run 2>&1 >/dev/null)
+            case $? in
+                0) allowed=$((allowed + 1)) ;;
+                2 | 4 | 8) refused=$((refused + 1)); [ "$(grep -c '^kvmsharp: ' <<<"$said")" -le 2 ] && [ "$(wc -l <<<"$said")" -le 2 ] || { wrong=$((wrong + 1)); echo "$limit: $said"; } ;;
+                *) wrong=$((wrong + 1)); echo "$limit: $said" ;;
+            esac
+        done
+        say "descriptors_refused=$refused"
+        say "descriptors_allowed=$allowed"
+        say "descriptors_wrong=$wrong"
+        umount "$d/small"
         ;;
 esac
 exit $status

@@ -1,0 +1,33 @@
+namespace KvmSharp.GuestTests;
+
+/// <summary>The host refuses and breaks things under a running guest, which sees errors of its devices at most. The table of docs/reliability.md names this test.</summary>
+[Collection(GuestTestGroup.Name)]
+public sealed class FaultGuestTests(GuestHost host)
+{
+    [Fact]
+    public void Run_HostFailsInEveryWay_GuestSeesErrorsAndLivesOn()
+    {
+        GuestResult result = host.Run(host.CheckArguments("6.12-cloud", ["faults"]));
+
+        Assert.True(result.Status == 0, result.Describe());
+        Assert.True(result.Value("script_status") == "0", result.Describe());
+        string[] steps =
+        [
+            "full", "room", "room_io", "failing", "healed", "healed_io", "interrupted_a", "interrupted_b", "descriptors_a", "descriptors_b", "slept_io", "cut", "cut_io",
+            .. host.InLab ? (string[])["clock", "clock_io"] : [],
+        ];
+        foreach (string step in steps)
+            Assert.True(result.Value(step) == "ok", $"{step}\n{result.Describe()}");
+        foreach (string transfer in (string[])["interrupted", "descriptors", "slept", .. host.InLab ? (string[])["clock"] : []])
+        {
+            Assert.True(result.Value("host.data") == result.Value($"{transfer}.received"), $"{transfer}\n{result.Describe()}");
+            Assert.True(result.Value("host.data") == result.Value($"{transfer}.sent"), $"{transfer}\n{result.Describe()}");
+        }
+
+        Assert.Equal("8", result.Value("host.reset_status"));
+        Assert.Equal("1", result.Value("host.reset_said"));
+        Assert.NotEqual("0", result.Value("host.descriptors_refused"));
+        Assert.NotEqual("0", result.Value("host.descriptors_allowed"));
+        Assert.True(result.Value("host.descriptors_wrong") == "0", result.Describe());
+    }
+}
