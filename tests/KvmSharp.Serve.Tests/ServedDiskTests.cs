@@ -64,6 +64,42 @@ public sealed class ServedDiskTests
         Assert.Null(disk.Failure);
     }
 
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.RingPacked)]
+    public void Requests_OnceServed_AllocateNothing(ulong features)
+    {
+        using ServedDisk disk = new();
+        disk.Start(features);
+
+        long bytes = AllocationProbe.OnLoop(disk.Host.IoThreads[0], () =>
+        {
+            for (int i = 0; i < 500; i++)
+                Assert.Equal(0, disk.Run(0, i % 2 == 0 ? VirtioBlk.VIRTIO_BLK_T_OUT : VirtioBlk.VIRTIO_BLK_T_IN, i % 200));
+        });
+
+        Assert.Equal(0, bytes);
+    }
+
+    /// <summary>The front end keeps the region of what is in flight; a back end that ends in order leaves nothing there.</summary>
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc)]
+    public void BackEnd_EndsAndComesBack_TheDriverSeesAPause(ulong features)
+    {
+        using ServedDisk disk = new();
+        VirtioDeviceBed bed = disk.Start(features);
+        for (int life = 0; life < 3; life++)
+        {
+            for (int i = 0; i < 10; i++)
+                Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_OUT, i));
+            disk.Restart();
+        }
+
+        Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_FLUSH, 0));
+        Assert.Empty(bed.Interrupt.Faults);
+    }
+
     [Fact]
     public void Remove_OfAPort_LeavesNoSocket()
     {
