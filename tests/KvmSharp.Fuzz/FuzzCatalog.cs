@@ -28,6 +28,7 @@ internal static class FuzzCatalog
         new("virtio-rng-mmio", () => new VirtioTarget(new RngSubject(), pci: false)),
         new("e1000", () => new E1000Target()),
         new("ide", () => new IdeTarget()),
+        new("serve", () => new ServeTarget()),
     ];
 
     internal static FuzzTarget? Find(string name) => All.FirstOrDefault(target => target.Name == name);
