@@ -70,7 +70,7 @@ internal static class HelpText
 
         vhost-user loads a disk that another process serves, without a guest, and prints how many 4 KiB requests a second it takes:
 
-          --socket PATH            of the back end
+          --socket PATH            of the back end; several: each a disk, driven in turn
           --op randread|randwrite  default randread; randwrite OVERWRITES the disk
           --depth N                requests in flight (default 1)
           --seconds N              default 3

@@ -5,8 +5,8 @@ public sealed record BlkLoadOptions
 {
     public const int MaxDepth = 128, MaxSeconds = 600;
 
-    /// <summary>Of a vhost-user back end.</summary>
-    public required string Socket { get; init; }
+    /// <summary>Of vhost-user back ends: a disk each, all driven by one thread in turn.</summary>
+    public required IReadOnlyList<string> Sockets { get; init; }
 
     /// <summary>Write, where the disk is OVERWRITTEN; else read.</summary>
     public bool Write { get; init; }

@@ -23,8 +23,9 @@ internal static class BenchVhostUserCommand
 
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
-        double rate = new BlkLoad(options).Run(cancel.Token);
-        output.Out(string.Create(CultureInfo.InvariantCulture, $"{(options.Write ? "randwrite4k" : "randread4k")}.qd{options.Depth} {rate:0} IOPS\n"));
+        double[] rates = new BlkLoad(options).Run(cancel.Token);
+        string spread = rates.Length == 1 ? "" : $", {rates.Length} disks from {rates.Min():0} to {rates.Max():0}";
+        output.Out(string.Create(CultureInfo.InvariantCulture, $"{(options.Write ? "randwrite4k" : "randread4k")}.qd{options.Depth} {rates.Sum():0} IOPS{spread}\n"));
         return ExitCode.Success;
     }
 
@@ -36,8 +37,10 @@ internal static class BenchVhostUserCommand
             command.Add(option);
         ParseResult result = command.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         CommandLineErrors.ThrowIfUnmatched(result, [.. s_names, "--help"]);
+        string[] sockets = result.GetResult(options[0]) is { Implicit: false } given ? [.. given.Tokens.Select(t => t.Value)] : [];
         string? Value(int option) => BenchOptions.Single(result, options[option]);
-        string socket = Value(0) ?? throw new ConfigException("bench vhost-user needs --socket", "kvmsharp serve blk --image disk.img --socket disk.sock");
+        if (sockets.Length == 0)
+            throw new ConfigException("bench vhost-user needs --socket", "kvmsharp serve blk --image disk.img --socket disk.sock");
         bool write = Value(1) switch
         {
             null or "randread" => false,
@@ -46,7 +49,7 @@ internal static class BenchVhostUserCommand
         };
         int depth = Number(Value(2), "--depth", BlkLoadOptions.MaxDepth) ?? 1, seconds = Number(Value(3), "--seconds", BlkLoadOptions.MaxSeconds) ?? 3;
         CommandLineErrors.ThrowIfAny(result);
-        return new BlkLoadOptions { Socket = socket, Write = write, Depth = depth, Seconds = seconds };
+        return new BlkLoadOptions { Sockets = sockets, Write = write, Depth = depth, Seconds = seconds };
     }
 
     private static int? Number(string? text, string name, int max) => text is null ? null
