@@ -7,7 +7,7 @@ namespace KvmSharp.Cli.Commands;
 internal static class CompletionCommand
 {
     private static readonly string[] s_shells = ["bash", "zsh", "fish"];
-    private const string Commands = "run check bench version completion help";
+    private const string Commands = "run check bench serve version completion help";
     private static readonly string[] s_benchOptions = [.. BenchOptions.NamesOf("paths").Union(BenchOptions.NamesOf("guest"))];
 
     public static ExitCode Execute(string[] args, CliOutput output)
@@ -39,6 +39,7 @@ internal static class CompletionCommand
         text.Append("    case \"${COMP_WORDS[1]}\" in\n        run) ;;\n");
         text.Append("        check) COMPREPLY=($(compgen -W \"--json --kvm-device --help\" -- \"$cur\")); return ;;\n");
         text.Append($"        bench) COMPREPLY=($(compgen -W \"paths guest exits {string.Join(' ', s_benchOptions)} --help\" -- \"$cur\")); return ;;\n");
+        text.Append("        serve) COMPREPLY=($(compgen -W \"blk --image --socket --iothreads --poll --control --log-level --help\" -- \"$cur\") $(compgen -f -- \"$cur\")); return ;;\n");
         text.Append("        completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n        *) return ;;\n    esac\n");
         text.Append("    case \"$prev\" in\n");
         foreach (MachineOption option in MachineOptions.All)
@@ -63,6 +64,7 @@ internal static class CompletionCommand
         foreach (string name in s_benchOptions)
             text.Append($"complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -l {name[2..]} -r -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from check' -l json -d 'machine readable'\n");
+        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from serve' -a blk -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l config -r -F -d 'configuration file'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l dry-run -d 'check and print, do not run'\n");
         foreach (MachineOption option in MachineOptions.All)
