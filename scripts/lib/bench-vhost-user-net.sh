@@ -2,12 +2,12 @@
 # polls on CPU 0 takes and drops: a null port of ours, or testpmd with DPDK's vhost library (net_vhost, receive only).
 # shellcheck shell=bash
 
-net_folder='' net_server='' net_driver=''
+net_folder='' net_server='' net_driver='' net_words=''
 net_stop() {
     local pid
-    exec {net_words}>&- 2>/dev/null || true
+    [ -z "$net_words" ] || exec {net_words}>&-
     for pid in $net_driver $net_server; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
-    net_driver='' net_server=''
+    net_driver='' net_server='' net_words=''
 }
 net_cleanup() { net_stop; [ -z "$net_folder" ] || rm -rf "$net_folder"; net_folder=''; }
 trap 'net_cleanup; ! declare -F blk_cleanup >/dev/null || blk_cleanup; stop_bench_lab; drop_samples' EXIT
