@@ -18,7 +18,7 @@ internal sealed class NetPortPair : IEventSink, IPollSink
 
     private readonly EventLoop _loop;
     private readonly FrameCapture? _capture;
-    private readonly IFrameSink _sink;
+    private readonly IFrameSink? _sink;
     private readonly IFrameSource? _source;
     private TransmitPump? _transmitter;
     private EventToken _receiveToken;

@@ -15,11 +15,11 @@ internal sealed class PortCounters
     /// <summary>Frames that came to nothing: too short or too long, or nowhere to put them.</summary>
     public long Lost => Volatile.Read(ref _lost);
 
-    public void Add(uint bytes)
+    public void Add(int frames, long bytes)
     {
-        Volatile.Write(ref _frames, _frames + 1);
+        Volatile.Write(ref _frames, _frames + frames);
         Volatile.Write(ref _bytes, _bytes + bytes);
     }
 
-    public void AddLost() => Volatile.Write(ref _lost, _lost + 1);
+    public void AddLost(int frames) => Volatile.Write(ref _lost, _lost + frames);
 }

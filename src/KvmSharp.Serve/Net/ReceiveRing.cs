@@ -155,7 +155,7 @@ internal sealed class ReceiveRing(FrameCapture? capture)
 
     private void Count(ReadOnlySpan<IoVec> from, uint skip, uint bytes)
     {
-        Counters.Add(bytes);
+        Counters.Add(1, bytes);
         capture?.Write(from, skip, bytes);
     }
 

@@ -12,7 +12,7 @@ internal sealed class SwitchPort(L2Switch owner, ushort number) : IPortEnd
     /// <summary>Whose frames are switched; once, before the port's queues start.</summary>
     public void Bind(IReadOnlyList<NetPortPair> pairs) => Volatile.Write(ref _pairs, pairs);
 
-    public IFrameSink OpenSink(int pair) => new SwitchSender(this, pair);
+    public IFrameSink? OpenSink(int pair) => new SwitchSender(this, pair);
 
     /// <summary>
     /// The queue for frames of a sender's pair, always the same for the same so that they stay in order; null: the driver has none.

@@ -69,7 +69,7 @@ internal sealed class SwitchSender(SwitchPort port, int pair) : IFrameSink
         }
 
         if (!_open.TryPut(segments, (uint)NetFrame.HeaderBytes, bytes))
-            _open.Counters.AddLost();
+            _open.Counters.AddLost(1);
     }
 
     private void Close()

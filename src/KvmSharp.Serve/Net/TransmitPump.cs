@@ -3,8 +3,8 @@ using KvmSharp.Virtio.Queues;
 
 namespace KvmSharp.Serve.Net;
 
-/// <summary>A transmit queue: what the driver sends goes to a sink, in bursts. Loop thread.</summary>
-internal sealed class TransmitPump(VirtQueueBinding binding, VirtQueue queue, IFrameSink sink, FrameCapture? capture, PortCounters counters)
+/// <summary>A transmit queue: what the driver sends goes to a sink, in bursts, or without one nowhere: then nothing but descriptors is read. Loop thread.</summary>
+internal sealed class TransmitPump(VirtQueueBinding binding, VirtQueue queue, IFrameSink? sink, FrameCapture? capture, PortCounters counters)
 {
     /// <summary>Chains per turn, so that other queues of the thread have theirs.</summary>
     private const int Budget = 256;
@@ -48,7 +48,8 @@ internal sealed class TransmitPump(VirtQueueBinding binding, VirtQueue queue, IF
 
     private int TakeBurst()
     {
-        int count = 0;
+        int count = 0, taken = 0;
+        long takenBytes = 0;
         uint head = (uint)NetFrame.HeaderBytes;
         while (count < Batch && queue.TryPop(out DescriptorChain chain))
         {
@@ -57,13 +58,10 @@ internal sealed class TransmitPump(VirtQueueBinding binding, VirtQueue queue, IF
             // Less than a header wraps round to more than any frame has.
             if (bytes is >= NetFrame.MinBytes and <= NetFrame.MaxBytes)
             {
-                counters.Add(bytes);
+                taken++;
+                takenBytes += bytes;
                 capture?.Write(chain.Readable, head, bytes);
-                sink.Take(chain.Readable, bytes);
-            }
-            else
-            {
-                counters.AddLost();
+                sink?.Take(chain.Readable, bytes);
             }
 
             queue.Push(chain.Token, 0);
@@ -71,7 +69,10 @@ internal sealed class TransmitPump(VirtQueueBinding binding, VirtQueue queue, IF
 
         if (count == 0)
             return 0;
-        sink.EndBurst();
+        counters.Add(taken, takenBytes);
+        if (taken < count)
+            counters.AddLost(count - taken);
+        sink?.EndBurst();
         if (queue.Publish())
             binding.Context.Interrupt.SignalQueue(binding.Index);
         return count;
