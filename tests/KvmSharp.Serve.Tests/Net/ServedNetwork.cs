@@ -12,7 +12,6 @@ internal sealed class ServedNetwork : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-serve").FullName;
     private readonly List<NetDriver> _drivers = [];
     private readonly PortFactory _factory;
-    private readonly IServedType _type = ServedTypes.Find("net");
 
     public ServedNetwork(ServeOptions? options = null)
     {
@@ -27,7 +26,11 @@ internal sealed class ServedNetwork : IDisposable
     public string Folder => _folder;
 
     /// <summary>Adds a port as on the command line.</summary>
-    public string Add(string port) => _factory.Add(_type, OptionText.Parse(_type.PortOption, port, "--port"), SocketOf(Host.Ports.Count));
+    public string Add(string port)
+    {
+        IServedType type = ServedTypes.Find("net");
+        return _factory.Add(type, OptionText.Parse(type.PortOption, port, "--port"), SocketOf(Host.Ports.Count));
+    }
 
     /// <summary>A driver on the socket of the port that was added as number <paramref name="port"/>.</summary>
     public NetDriver Connect(int port, ulong features, int pairs = 1)
