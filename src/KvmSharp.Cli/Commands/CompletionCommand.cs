@@ -39,7 +39,7 @@ internal static class CompletionCommand
         text.Append("    case \"${COMP_WORDS[1]}\" in\n        run) ;;\n");
         text.Append("        check) COMPREPLY=($(compgen -W \"--json --kvm-device --help\" -- \"$cur\")); return ;;\n");
         text.Append($"        bench) COMPREPLY=($(compgen -W \"paths guest exits {string.Join(' ', s_benchOptions)} --help\" -- \"$cur\")); return ;;\n");
-        text.Append("        serve) COMPREPLY=($(compgen -W \"blk --image --socket --iothreads --poll --control --log-level --help\" -- \"$cur\") $(compgen -f -- \"$cur\")); return ;;\n");
+        text.Append("        serve) COMPREPLY=($(compgen -W \"blk net --image --port --socket --iothreads --poll --control --log-level --help\" -- \"$cur\") $(compgen -f -- \"$cur\")); return ;;\n");
         text.Append("        completion) COMPREPLY=($(compgen -W \"bash zsh fish\" -- \"$cur\")); return ;;\n        *) return ;;\n    esac\n");
         text.Append("    case \"$prev\" in\n");
         foreach (MachineOption option in MachineOptions.All)
@@ -64,7 +64,7 @@ internal static class CompletionCommand
         foreach (string name in s_benchOptions)
             text.Append($"complete -c kvmsharp -n '__fish_seen_subcommand_from bench' -l {name[2..]} -r -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from check' -l json -d 'machine readable'\n");
-        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from serve' -a blk -F\n");
+        text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from serve' -a 'blk net' -F\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l config -r -F -d 'configuration file'\n");
         text.Append("complete -c kvmsharp -n '__fish_seen_subcommand_from run' -l dry-run -d 'check and print, do not run'\n");
         foreach (MachineOption option in MachineOptions.All)
