@@ -25,6 +25,9 @@ public static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "recvmsg", SetLastError = true)]
     public static partial nint recvmsg(int fd, msghdr* message, int flags);
 
+    [LibraryImport(Library, EntryPoint = "socketpair", SetLastError = true)]
+    public static partial int socketpair(int domain, int type, int protocol, int* ends);
+
     [LibraryImport(Library, EntryPoint = "unlink", SetLastError = true)]
     public static partial int unlink(byte* path);
 }

@@ -10,6 +10,9 @@ public static class VhostConstants
 
     public const uint VHOST_NET_SET_BACKEND = 0x4008AF30;
 
+    /// <summary>Bit of vhost_vring_addr.flags: what is written to the used ring is logged.</summary>
+    public const int VHOST_VRING_F_LOG = 0;
+
     /// <summary>Takes a descriptor away.</summary>
     public const int VHOST_FILE_UNBIND = -1;
 }

@@ -42,6 +42,12 @@ public interface IVhostBackend : IDisposable
     void StartVring(int vring);
 
     /// <summary>
+    /// A vring that runs and is not enabled takes and gives nothing back; it says this, or that the next that is started is one. False: there is no such thing here,
+    /// a vring can only be stopped. Never throws.
+    /// </summary>
+    bool TryEnableVring(int vring, bool enabled);
+
+    /// <summary>
     /// Ends what <see cref="StartVring"/> began, or the description of a vring that did not start, and lets go of its descriptors. When it returns
     /// nothing is in flight and <paramref name="position"/> is the next chain to take: split, the available index; packed, that of the available ring in
     /// the lower half and of the used ring in the upper. False if it cannot say.

@@ -75,6 +75,8 @@ internal abstract unsafe class KernelVhost : IVhostBackend
 
     public abstract void StartVring(int vring);
 
+    public bool TryEnableVring(int vring, bool enabled) => false;
+
     public bool TryStopVring(int vring, out uint position)
     {
         bool stopped = TryDetach(vring);

@@ -11,12 +11,10 @@ internal static class VhostUserDiskModule
     public static void Attach(BoardContext board, VhostUserDiskConfig config)
     {
         string name = config.Id ?? $"vhost-user-disk{board.Config.IndexOf(config)}";
-        if (!board.Memory.IsShared)
-            throw new ConfigException($"{name}: memory with mergeable=on cannot be shared with another process", "leave mergeable out");
-        VhostUserBackend backend = board.HostEnds.Get(config, () => VhostUserBackend.Connect(config.Socket));
         var options = new VirtioBlockOptions { Name = name, Queues = config.Queues ?? Math.Min(board.Config.Cpus.Count, DiskConfig.DefaultQueueLimit) };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };
+        VhostUserBackend backend = VhostUserModule.Connect(board, config, name, config.Socket, VhostUserOptions.Disk(options.QueueSize));
         board.Virtio.Attach(config.Virtio, new VhostUserBlock(options, backend, board.IoThreads.Get(config.Virtio, 1)[0], board.Loggers.CreateLogger(name)));
     }
 }

@@ -97,6 +97,8 @@ public sealed class FakeVhost : IVhostBackend
         it.IsRunning = true;
     }
 
+    public bool TryEnableVring(int vring, bool enabled) => false;
+
     public bool TryStopVring(int vring, out uint position)
     {
         lock (_gate)

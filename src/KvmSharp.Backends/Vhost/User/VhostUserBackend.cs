@@ -1,55 +1,76 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using System.Text;
 using KvmSharp.Abi;
-using KvmSharp.Abi.Vhost;
+using KvmSharp.Abi.Virtio;
 using KvmSharp.Core;
 using KvmSharp.Core.Memory;
-using static KvmSharp.Backends.Vhost.User.VhostUserMessage;
 
 namespace KvmSharp.Backends.Vhost.User;
 
 /// <summary>
 /// A device's data path in another process, over a unix socket (the vhost-user protocol; we are its front end). It remembers what it said:
 /// while the other process is gone everything is noted only, and <see cref="TryReconnect"/> says it all again, with the region in which that process
-/// keeps its requests in flight, so that none is lost. Nothing but <see cref="Connect"/> throws: a connection that fails is given up. Thread-safe.
+/// keeps its requests in flight, so that none is lost. Nothing but <see cref="Connect"/> and <see cref="Accept"/> throws: a connection that fails is given up. Thread-safe.
 /// </summary>
-public sealed unsafe class VhostUserBackend : IVhostBackend
+public sealed class VhostUserBackend : IVhostBackend
 {
     /// <summary>Most vrings of one device.</summary>
     public const int MaxVrings = 128;
 
-    private const VhostUserFeatures Wanted = VhostUserFeatures.MultiQueue | VhostUserFeatures.ReplyAck | VhostUserFeatures.Config | VhostUserFeatures.InflightShmFd;
-    private const ulong RingPacked = 1UL << Abi.Virtio.VirtioConfig.VIRTIO_F_RING_PACKED;
+    private const ulong RingPacked = 1UL << VirtioConfig.VIRTIO_F_RING_PACKED;
 
     /// <summary>Offset of the index in the device area of a split virtqueue (virtio 1.2 §2.7.8).</summary>
     private const int UsedIndexOffset = 2;
 
-    private readonly string _path;
+    private const int MacBytes = 6;
+
+    // wiring
+    private readonly VhostUserEndpoint _endpoint;
+    private readonly VhostUserOptions _options;
     private readonly Lock _sync = new();
+
+    // What the first back end had; those after it must have it too.
+    private readonly VhostUserFeatures _protocol;
+
+    // noted for the next one
     private readonly VhostUserVring[] _vrings = [];
-    private VhostUserSocket? _socket;
-    private VhostUserFeatures _protocol;
+    private byte[] _config = [];
     private ulong? _negotiated;
     private GuestMemory? _memory;
-    private FileDescriptor? _inflight;
-    private VhostUserInflight _inflightLayout;
+    private VhostUserInflightRegion? _inflight;
+    private VhostUserLog? _log;
 
-    private VhostUserBackend(string path, VhostUserSocket socket)
+    // of this connection
+    private VhostUserSession? _session;
+    private bool _inflightTold;
+    private byte _status;
+
+    /// <summary>Takes both over; if it throws, only the session.</summary>
+    private VhostUserBackend(VhostUserEndpoint endpoint, VhostUserOptions options, VhostUserSession session)
     {
-        _path = path;
-        _socket = socket;
-        Features = Greet(socket, out _protocol);
-        QueueLimit = _protocol.HasFlag(VhostUserFeatures.MultiQueue) ? (int)Math.Clamp(socket.AskNumber(VhostUserRequest.GetQueueNum), 1, MaxVrings) : 1;
-        _vrings = new VhostUserVring[QueueLimit];
-        for (int i = 0; i < _vrings.Length; i++)
-            _vrings[i] = new VhostUserVring();
+        _endpoint = endpoint;
+        _options = options;
+        try
+        {
+            Introduce(session);
+            Features = session.Features;
+            _protocol = session.Protocol;
+            QueueLimit = session.Has(VhostUserFeatures.MultiQueue)
+                ? (int)Math.Clamp(session.AskNumber(VhostUserRequest.GetQueueNum), 1, (ulong)(MaxVrings / options.VringsPerQueue))
+                : 1;
+            _vrings = new VhostUserVring[QueueLimit * options.VringsPerQueue];
+            for (int i = 0; i < _vrings.Length; i++)
+                _vrings[i] = new VhostUserVring();
+        }
+        catch
+        {
+            Abandon();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
     public ulong Features { get; }
 
-    /// <summary>Most vrings that it serves; for a network interface, pairs.</summary>
+    /// <summary>Most queues that it serves; for a network interface, pairs.</summary>
     public int QueueLimit { get; }
 
     /// <summary>Hangs up when the other process is gone; null while it is.</summary>
@@ -58,80 +79,111 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         get
         {
             lock (_sync)
-                return _socket?.File;
+                return _session?.File;
+        }
+    }
+
+    /// <summary>Where the other process may ask something; null while it is gone, and if it has no use for it.</summary>
+    public VhostUserChannel? Channel { get; private set; }
+
+    /// <summary>With the other process it is lost where vrings stand: their driver has to start them anew.</summary>
+    public bool LosesPositions
+    {
+        get
+        {
+            lock (_sync)
+                return _negotiated is { } features && (features & RingPacked) != 0 && Array.Exists(_vrings, vring => vring is { Running: true, Begun: true } && !TryRecover(vring, out _));
         }
     }
 
     /// <summary>Connects, and asks what the back end can. Throws <see cref="BackendException"/> with one line for the user.</summary>
-    public static VhostUserBackend Connect(string path)
+    public static VhostUserBackend Connect(string path, VhostUserOptions options)
     {
-        if (Encoding.UTF8.GetByteCount(path) is 0 or > 107)
-            throw new BackendException($"cannot connect to {path}: a socket path has 1 to 107 bytes");
-        VhostUserSocket? socket = null;
+        VhostUserEndpoint endpoint = new(path, listen: false);
         try
         {
-            socket = VhostUserSocket.Connect(path);
-            return new VhostUserBackend(path, socket);
+            return new VhostUserBackend(endpoint, options, new VhostUserSession(endpoint.Open(), options.Wanted));
         }
         catch (LinuxException error)
         {
-            socket?.Dispose();
-            throw new BackendException(error.Errno switch
-            {
-                LibcConstants.ENOENT or LibcConstants.ECONNREFUSED => $"nothing listens on {path}: start the vhost-user back end first",
-                LibcConstants.ETIMEDOUT => $"what listens on {path} does not answer within {VhostUserSocket.TimeoutSeconds} s: is it a vhost-user back end?",
-                LibcConstants.EPROTO or LibcConstants.ECONNRESET => $"what listens on {path} does not speak vhost-user as a back end does ({error.Message})",
-                _ => error.Message,
-            }, error);
+            endpoint.Dispose();
+            throw new BackendException(Explain(path, error), error);
         }
     }
 
-    /// <summary>Device configuration from its start. False if it has none, or is gone.</summary>
-    public bool TryReadConfig(Span<byte> into)
+    /// <summary>
+    /// Listens, and waits for a back end that connects; those after it may do so too. Throws <see cref="BackendException"/> if it cannot listen there,
+    /// <see cref="OperationCanceledException"/>.
+    /// </summary>
+    /// <param name="path">Of a unix socket that is made, and removed at the end.</param>
+    /// <param name="options">What the back end is to serve.</param>
+    /// <param name="report">Told what it waits for, and of whoever connected and was no back end.</param>
+    /// <param name="stop">Ends the wait.</param>
+    public static VhostUserBackend Accept(string path, VhostUserOptions options, Action<string> report, CancellationToken stop)
     {
-        const int Head = 12;
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(into.Length, MaxPayloadBytes - Head);
-        if (!_protocol.HasFlag(VhostUserFeatures.Config))
-            return false;
-        Span<byte> payload = stackalloc byte[MaxPayloadBytes];
-        payload = payload[..(Head + into.Length)];
-        payload.Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(payload[4..], (uint)into.Length);
-        Span<byte> answer = stackalloc byte[MaxPayloadBytes];
-        answer = answer[..payload.Length];
-        lock (_sync)
+        VhostUserEndpoint endpoint = new(path, listen: true);
+        try
         {
-            if (_socket is null)
-                return false;
-            try
+            while (true)
             {
-                _socket.Ask(VhostUserRequest.GetConfig, payload, answer, out FileDescriptor? descriptor);
-                descriptor?.Dispose();
-            }
-            catch (LinuxException)
-            {
-                Abandon();
-                return false;
+                report($"waiting for a vhost-user back end to connect to {path}");
+                endpoint.Wait(stop);
+                try
+                {
+                    return new VhostUserBackend(endpoint, options, new VhostUserSession(endpoint.Open(), options.Wanted));
+                }
+                catch (LinuxException error)
+                {
+                    report(Explain(path, error));
+                }
             }
         }
+        catch
+        {
+            endpoint.Dispose();
+            throw;
+        }
+    }
 
-        answer[Head..].CopyTo(into);
-        return true;
+    /// <summary>Device configuration from its start, while the other process is gone as it was. False if it has none, or none was ever read.</summary>
+    public bool TryReadConfig(Span<byte> into)
+    {
+        if (!_protocol.HasFlag(VhostUserFeatures.Config))
+            return false;
+        lock (_sync)
+        {
+            byte[] read = new byte[into.Length];
+            if (Attempt(session => session.ReadConfig(read)))
+                _config = read;
+            if (_config.Length < into.Length)
+                return false;
+            _config.AsSpan(0, into.Length).CopyTo(into);
+            return true;
+        }
     }
 
     /// <summary>What the driver writes to device configuration. Lost if the back end has none.</summary>
     public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
     {
-        const int Head = 12;
-        if (!_protocol.HasFlag(VhostUserFeatures.Config) || data.Length > MaxPayloadBytes - Head)
+        if (!_protocol.HasFlag(VhostUserFeatures.Config))
             return;
-        Span<byte> payload = stackalloc byte[Head + data.Length];
-        payload.Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(payload, offset);
-        BinaryPrimitives.WriteUInt32LittleEndian(payload[4..], (uint)data.Length);
-        data.CopyTo(payload[Head..]);
+        byte[] written = data.ToArray();
         lock (_sync)
-            Say(VhostUserRequest.SetConfig, payload);
+            Attempt(session => session.WriteConfig(offset, written));
+    }
+
+    /// <summary>Has the other process tell the network where this address is now, if it can.</summary>
+    public void SendRarp(ReadOnlySpan<byte> address)
+    {
+        ulong number = 0;
+        for (int i = 0; i < MacBytes; i++)
+            number |= (ulong)address[i] << 8 * i;
+        lock (_sync)
+            Attempt(session =>
+            {
+                if (session.Has(VhostUserFeatures.Rarp))
+                    session.SayNumber(VhostUserRequest.SendRarp, number);
+            });
     }
 
     /// <inheritdoc/>
@@ -140,7 +192,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         lock (_sync)
         {
             _negotiated = features;
-            SayFeatures(features);
+            Attempt(SayFeatures);
         }
     }
 
@@ -150,7 +202,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         lock (_sync)
         {
             _memory = memory;
-            SayMemory(memory);
+            Attempt(session => session.SetMemory(memory));
         }
     }
 
@@ -176,7 +228,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         {
             _vrings[vring].Call = call;
             if (_vrings[vring].Told)
-                SayDescriptor(VhostUserRequest.SetVringCall, vring, call);
+                Attempt(session => session.SetVringCall(vring, call));
         }
     }
 
@@ -187,8 +239,23 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         {
             _vrings[vring].Running = true;
             _vrings[vring].Begun = false;
-            SayInflight(_vrings[vring].Size);
-            SayVring(vring);
+            Attempt(session => SayVring(session, vring));
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryEnableVring(int vring, bool enabled)
+    {
+        // Without the protocol's features a vring that was started is enabled.
+        if ((Features & VhostUserMessage.HasProtocolFeatures) == 0)
+            return false;
+        lock (_sync)
+        {
+            bool changed = _vrings[vring].Enabled != enabled;
+            _vrings[vring].Enabled = enabled;
+            if (changed && _vrings[vring].Told)
+                Attempt(session => session.EnableVring(vring, enabled));
+            return true;
         }
     }
 
@@ -198,11 +265,56 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
         lock (_sync)
         {
             VhostUserVring state = _vrings[vring];
-            position = state.Position;
-            bool known = state.Running && (!state.Begun || (state.Told && TryAskPosition(vring, out position)) || TryReadUsedIndex(state, out position));
+            uint asked = state.Position;
+            bool known = state.Running && (!state.Begun || (state.Told && Attempt(session => asked = session.StopVring(vring))) || TryRecover(state, out asked));
+            position = asked;
             (state.Running, state.Told) = (false, false);
             (state.Kick, state.Call, state.Error) = (null, null, null);
             return known;
+        }
+    }
+
+    /// <summary>The driver has reset the device, all of whose vrings are stopped: nothing that was negotiated or in flight is left. Idempotent.</summary>
+    public void Reset()
+    {
+        lock (_sync)
+        {
+            if (_negotiated is not null)
+                Attempt(SayReset);
+            (_negotiated, _memory, _inflightTold) = (null, null, false);
+            _inflight?.Dispose();
+            _inflight = null;
+        }
+    }
+
+    /// <summary>
+    /// Has the back end write down from now on which pages it writes to, this one and those after it. False if it cannot. The log stays the caller's, who
+    /// keeps it until <see cref="StopLog"/>.
+    /// </summary>
+    public bool TryStartLog(VhostUserLog log)
+    {
+        lock (_sync)
+        {
+            if (!_protocol.HasFlag(VhostUserFeatures.LogShmFd) || (Features & VhostUserMessage.LogAll) == 0)
+                return false;
+            _log = log;
+            return Attempt(session =>
+            {
+                session.SetLog(log);
+                SayLogging(session);
+            });
+        }
+    }
+
+    /// <summary>Ends what <see cref="TryStartLog"/> began. Idempotent.</summary>
+    public void StopLog()
+    {
+        lock (_sync)
+        {
+            if (_log is null)
+                return;
+            _log = null;
+            Attempt(SayLogging);
         }
     }
 
@@ -215,7 +327,7 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
 
     /// <summary>
     /// After <see cref="GiveUp"/>: looks for the next process behind the socket, which is told everything again.
-    /// A packed vring that the last one had begun is left out: nobody else knows where it stands, so its driver has to start it anew.
+    /// A vring of which nobody knows where it stands is left out: its driver has to start it anew (<see cref="LosesPositions"/>).
     /// False: there is none, or one that can less.
     /// </summary>
     public bool TryReconnect()
@@ -225,22 +337,19 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
             Abandon();
             try
             {
-                VhostUserSocket socket = VhostUserSocket.Connect(_path);
-                _socket = socket;
-                if ((Greet(socket, out VhostUserFeatures protocol) & Features) != Features || (protocol & _protocol) != _protocol)
-                {
+                VhostUserSession session = new(_endpoint.Open(), _options.Wanted);
+                Introduce(session);
+                if ((session.Features & Features) != Features || (session.Protocol & _protocol) != _protocol)
                     Abandon();
-                    return false;
-                }
-
-                Resume();
+                else
+                    Resume(session);
             }
             catch (LinuxException)
             {
                 Abandon();
             }
 
-            return _socket is not null;
+            return _session is not null;
         }
     }
 
@@ -252,39 +361,37 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
             Abandon();
             _inflight?.Dispose();
             _inflight = null;
+            _endpoint.Dispose();
         }
     }
 
-    /// <summary>The first words of a connection; the virtio features of whoever listens.</summary>
-    private static ulong Greet(VhostUserSocket socket, out VhostUserFeatures protocol)
+    private static string Explain(string path, LinuxException error) => error.Errno switch
     {
-        ulong features = socket.AskNumber(VhostUserRequest.GetFeatures);
-        protocol = VhostUserFeatures.None;
-        if ((features & HasProtocolFeatures) != 0)
-        {
-            protocol = (VhostUserFeatures)socket.AskNumber(VhostUserRequest.GetProtocolFeatures) & Wanted;
-            SayNumber(socket, VhostUserRequest.SetProtocolFeatures, (ulong)protocol);
-        }
+        LibcConstants.ENOENT or LibcConstants.ECONNREFUSED => $"nothing listens on {path}: start the vhost-user back end first",
+        LibcConstants.ETIMEDOUT => $"what is behind {path} does not answer within {VhostUserSocket.TimeoutSeconds} s: is it a vhost-user back end?",
+        LibcConstants.EPROTO or LibcConstants.ECONNRESET or LibcConstants.EPIPE => $"what is behind {path} does not speak vhost-user as a back end does ({error.Message})",
+        _ => error.Message,
+    };
 
-        socket.Send(VhostUserRequest.SetOwner, default);
-        return features;
-    }
-
-    private static void SayNumber(VhostUserSocket socket, VhostUserRequest request, ulong number)
+    /// <summary>What a new connection is told once, whatever the driver does.</summary>
+    private void Introduce(VhostUserSession session)
     {
-        Span<byte> payload = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(payload, number);
-        socket.Send(request, payload);
+        _session = session;
+        if (session.Has(VhostUserFeatures.BackendReq))
+            Channel = VhostUserChannel.Open(session);
+        if (_options.Mtu is { } mtu && session.Has(VhostUserFeatures.NetMtu))
+            session.SayNumber(VhostUserRequest.NetSetMtu, (ulong)mtu, acknowledged: true);
     }
 
     /// <summary>Everything that the back end before this one knew.</summary>
-    private void Resume()
+    private void Resume(VhostUserSession session)
     {
-        if (_negotiated is { } features)
-            SayFeatures(features);
+        if (_negotiated is not null)
+            SayFeatures(session);
         if (_memory is { } memory)
-            SayMemory(memory);
-        bool told = false;
+            session.SetMemory(memory);
+        if (_log is { } log)
+            session.SetLog(log);
         for (int i = 0; i < _vrings.Length; i++)
         {
             VhostUserVring vring = _vrings[i];
@@ -292,180 +399,109 @@ public sealed unsafe class VhostUserBackend : IVhostBackend
                 continue;
             if (vring.Begun)
             {
-                if (!TryReadUsedIndex(vring, out uint position))
+                if (!TryRecover(vring, out uint position))
                     continue;
                 vring.Position = position;
             }
 
-            if (!told)
-                SayInflight(vring.Size);
-            told = true;
-            SayVring(i);
+            SayVring(session, i);
         }
     }
 
-    private void SayFeatures(ulong features)
+    private void SayFeatures(VhostUserSession session)
     {
-        Span<byte> payload = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(payload, features | (Features & HasProtocolFeatures));
-        Say(VhostUserRequest.SetFeatures, payload);
+        SayStatus(session, VirtioConfig.VIRTIO_CONFIG_S_ACKNOWLEDGE | VirtioConfig.VIRTIO_CONFIG_S_DRIVER);
+        session.SetFeatures(_negotiated!.Value | (_log is null ? 0 : VhostUserMessage.LogAll));
+        SayStatus(session, VirtioConfig.VIRTIO_CONFIG_S_FEATURES_OK);
+        if (session.Has(VhostUserFeatures.Status) && (session.AskNumber(VhostUserRequest.GetStatus) & VirtioConfig.VIRTIO_CONFIG_S_FEATURES_OK) == 0)
+            throw new LinuxException("the back end refuses the features", LibcConstants.EPROTO);
     }
 
-    private void SayMemory(GuestMemory memory)
+    /// <summary>The back end follows the driver's status, where it can.</summary>
+    private void SayStatus(VhostUserSession session, byte added)
     {
-        ReadOnlySpan<GuestMemoryRegion> regions = memory.Regions;
-        Span<byte> payload = stackalloc byte[2 * sizeof(uint) + regions.Length * RegionBytes];
-        payload.Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(payload, (uint)regions.Length);
-        Span<int> descriptors = stackalloc int[regions.Length];
-        for (int i = 0; i < regions.Length; i++)
-        {
-            Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(payload.Slice(2 * sizeof(uint) + i * RegionBytes, RegionBytes));
-            words[0] = regions[i].Start.Value;
-            words[1] = regions[i].SizeBytes;
-            words[2] = (ulong)regions[i].Host;
-            words[3] = regions[i].FileOffset;
-            descriptors[i] = memory.File.Value;
-        }
-
-        Say(VhostUserRequest.SetMemTable, payload, descriptors, acknowledged: true);
-    }
-
-    /// <summary>Before the first vring runs: the region that outlives the process in which it keeps what it has in flight.</summary>
-    private void SayInflight(ushort queueSize)
-    {
-        if (_socket is null || !_protocol.HasFlag(VhostUserFeatures.InflightShmFd))
+        if ((_status & added) == added || !session.Has(VhostUserFeatures.Status))
             return;
-        Span<byte> payload = stackalloc byte[sizeof(VhostUserInflight)];
-        payload.Clear();
-        VhostUserInflight layout = new() { Queues = (ushort)_vrings.Length, QueueSize = queueSize };
-        if (_inflight is not null && (_inflightLayout.Queues, _inflightLayout.QueueSize) != (layout.Queues, layout.QueueSize))
-            ForgetInflight();
-        try
-        {
-            if (_inflight is null)
-            {
-                MemoryMarshal.Write(payload, layout);
-                _socket.Ask(VhostUserRequest.GetInflightFd, payload, payload, out _inflight);
-                _inflightLayout = MemoryMarshal.Read<VhostUserInflight>(payload);
-                (_inflightLayout.Queues, _inflightLayout.QueueSize) = (layout.Queues, layout.QueueSize);
-            }
-
-            if (_inflight is null)
-                throw new LinuxException($"{_path}: no region came for requests in flight", LibcConstants.EPROTO);
-        }
-        catch (LinuxException)
-        {
-            Abandon();
-            return;
-        }
-
-        MemoryMarshal.Write(payload, _inflightLayout);
-        Say(VhostUserRequest.SetInflightFd, payload, [_inflight.Value]);
+        _status |= added;
+        session.SayNumber(VhostUserRequest.SetStatus, _status);
     }
 
-    private void ForgetInflight()
+    private void SayReset(VhostUserSession session)
     {
-        _inflight?.Dispose();
-        _inflight = null;
+        _status = 0;
+        if (session.Has(VhostUserFeatures.Status))
+            session.SayNumber(VhostUserRequest.SetStatus, 0);
+        if (session.Has(VhostUserFeatures.ResetDevice))
+            session.SayNothing(VhostUserRequest.ResetDevice);
     }
 
-    private void SayVring(int vring)
+    private void SayVring(VhostUserSession session, int vring)
     {
         VhostUserVring state = _vrings[vring];
-        if (_socket is null)
-            return;
-        state.Begun = true;
-        SayState(VhostUserRequest.SetVringNum, vring, state.Size);
-        SayState(VhostUserRequest.SetVringBase, vring, state.Position);
-        vhost_vring_addr addresses = new()
+        if (!_inflightTold && session.Has(VhostUserFeatures.InflightShmFd))
         {
-            index = (uint)vring,
-            desc_user_addr = (ulong)state.Areas.Descriptor.Host,
-            avail_user_addr = (ulong)state.Areas.Driver.Host,
-            used_user_addr = (ulong)state.Areas.Device.Host,
-        };
-        Say(VhostUserRequest.SetVringAddr, MemoryMarshal.AsBytes(new ReadOnlySpan<vhost_vring_addr>(in addresses)));
-        SayDescriptor(VhostUserRequest.SetVringErr, vring, state.Error);
-        SayDescriptor(VhostUserRequest.SetVringCall, vring, state.Call);
-        SayDescriptor(VhostUserRequest.SetVringKick, vring, state.Kick);
-        if ((Features & HasProtocolFeatures) != 0)
-            SayState(VhostUserRequest.SetVringEnable, vring, 1, acknowledged: true);
-        state.Told = _socket is not null;
+            _inflight ??= VhostUserInflightRegion.Ask(session, _vrings.Length, _options.QueueSize);
+            _inflight.Tell(session);
+            _inflightTold = true;
+        }
+
+        state.Begun = true;
+        session.StartVring(vring, state, logged: _log is not null);
+        SayStatus(session, VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK);
+        state.Told = true;
         // What the driver announced to nobody; a kick too many does no harm.
         state.Kick?.Signal();
     }
 
-    private void SayState(VhostUserRequest request, int vring, uint value, bool acknowledged = false)
+    private void SayLogging(VhostUserSession session)
     {
-        vhost_vring_state state = new() { index = (uint)vring, num = value };
-        Say(request, MemoryMarshal.AsBytes(new ReadOnlySpan<vhost_vring_state>(in state)), default, acknowledged);
-    }
-
-    private void SayDescriptor(VhostUserRequest request, int vring, EventFd? descriptor)
-    {
-        ulong word = (uint)vring | (descriptor is null ? NoDescriptor : 0);
-        Say(request, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in word)), descriptor is null ? default : [descriptor.Value]);
-    }
-
-    /// <summary>Says it if there is somebody who listens; the caller has noted it for the next one.</summary>
-    private void Say(VhostUserRequest request, ReadOnlySpan<byte> payload, ReadOnlySpan<int> descriptors = default, bool acknowledged = false)
-    {
-        if (_socket is null)
-            return;
-        try
+        if (_negotiated is not null)
+            SayFeatures(session);
+        for (int i = 0; i < _vrings.Length; i++)
         {
-            if (acknowledged && _protocol.HasFlag(VhostUserFeatures.ReplyAck))
-                _socket.SendAcknowledged(request, payload, descriptors);
-            else
-                _socket.Send(request, payload, descriptors);
-        }
-        catch (LinuxException)
-        {
-            Abandon();
+            if (_vrings[i].Told)
+                session.SetVringAreas(i, _vrings[i].Areas, logged: _log is not null);
         }
     }
 
-    private bool TryAskPosition(int vring, out uint position)
+    /// <summary>Says it if there is somebody who listens; the caller has noted it for the next one. False if it was not said.</summary>
+    private bool Attempt(Action<VhostUserSession> say)
     {
-        position = 0;
-        if (_socket is null)
+        if (_session is null)
             return false;
-        vhost_vring_state state = new() { index = (uint)vring };
-        vhost_vring_state answer = default;
         try
         {
-            _socket.Ask(VhostUserRequest.GetVringBase, MemoryMarshal.AsBytes(new ReadOnlySpan<vhost_vring_state>(in state)),
-                MemoryMarshal.AsBytes(new Span<vhost_vring_state>(ref answer)), out FileDescriptor? descriptor);
-            descriptor?.Dispose();
+            say(_session);
+            return true;
         }
         catch (LinuxException)
         {
             Abandon();
             return false;
         }
-
-        position = answer.num;
-        return answer.index == (uint)vring;
     }
 
-    /// <summary>Where a split vring stands for somebody who has only the ring: behind the last chain that was given back.</summary>
-    private bool TryReadUsedIndex(VhostUserVring vring, out uint position)
+    /// <summary>Where a vring stands for somebody who has only the ring, and what the last back end left: behind the last chain that was given back.</summary>
+    private bool TryRecover(VhostUserVring vring, out uint position)
     {
         position = 0;
-        if (_negotiated is not { } features || (features & RingPacked) != 0 || _memory is null ||
-            !_memory.TryRead(new GuestAddress(vring.Areas.Device.Guest.Value + UsedIndexOffset), out ushort used))
+        if (_negotiated is not { } features || _memory is not { } memory)
+            return false;
+        if ((features & RingPacked) != 0)
+            return _inflight is not null && _inflight.TryReadPackedPosition(Array.IndexOf(_vrings, vring), memory, vring.Areas.Descriptor.Guest, out position);
+        if (!memory.TryRead(new GuestAddress(vring.Areas.Device.Guest.Value + UsedIndexOffset), out ushort used))
             return false;
         position = used;
         return true;
     }
 
-    /// <summary>Whoever watches the connection sees that it hung up, also if it was we who did.</summary>
     private void Abandon()
     {
-        _socket?.HangUp();
-        _socket?.Dispose();
-        _socket = null;
+        _session?.Dispose();
+        _session = null;
+        Channel?.Dispose();
+        Channel = null;
+        (_inflightTold, _status) = (false, 0);
         Array.ForEach(_vrings, vring => vring.Told = false);
     }
 }

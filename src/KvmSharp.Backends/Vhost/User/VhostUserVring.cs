@@ -19,6 +19,9 @@ internal sealed class VhostUserVring
 
     public bool Running { get; set; }
 
+    /// <summary>While it runs, the back end takes what is in it.</summary>
+    public bool Enabled { get; set; } = true;
+
     /// <summary>A back end has it, or had it, so that <see cref="Position"/> is where it began.</summary>
     public bool Begun { get; set; }
 

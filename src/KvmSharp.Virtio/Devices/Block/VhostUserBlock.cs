@@ -1,9 +1,7 @@
 using System.Buffers.Binary;
-using KvmSharp.Abi;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Backends;
 using KvmSharp.Backends.Vhost.User;
-using KvmSharp.Core;
 using KvmSharp.Core.Events;
 using KvmSharp.Virtio.Queues;
 using KvmSharp.Virtio.Vhost;
@@ -16,19 +14,13 @@ namespace KvmSharp.Virtio.Devices.Block;
 /// A disk (virtio 1.2 §5.2) whose queues another process serves, which also says how large it is. That process may end and another take its place:
 /// the guest sees a pause. Borrows the back end and the loop, on which it only watches the connection.
 /// </summary>
-public sealed class VhostUserBlock : IVirtioDevice, IEventSink
+public sealed class VhostUserBlock : IVirtioDevice, IVhostUserOwner
 {
     private const byte PciMassStorage = 1;
 
     /// <summary>Up to and with what discard and write zeroes need; what comes behind is for features that are not passed on.</summary>
     private const int ConfigBytes = 60;
     private const int QueuesOffset = 34;
-    private const uint HangupCookie = 0, RetryCookie = 1, WatchCookie = 2, StopCookie = 3;
-
-    /// <summary>Nanoseconds between looks for a new back end; they double, up to a limit, with each that was gone again within a second.</summary>
-    private const long RetryNs = 100_000_000, RetryLimitNs = 5_000_000_000;
-
-    private const long ShortLifeMs = 1000;
 
     /// <summary>Features of the device type that need nothing but <see cref="ConfigBytes"/> from us.</summary>
     private const ulong PassedOn = 1UL << VIRTIO_BLK_F_SIZE_MAX | 1UL << VIRTIO_BLK_F_SEG_MAX | 1UL << VIRTIO_BLK_F_GEOMETRY | 1UL << VIRTIO_BLK_F_RO |
@@ -36,33 +28,19 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
         1UL << VIRTIO_BLK_F_DISCARD | 1UL << VIRTIO_BLK_F_WRITE_ZEROES;
 
     private readonly VhostUserBackend _backend;
-    private readonly EventLoop _loop;
-    private readonly ILogger _logger;
-    private readonly EventTimer _retry;
-    private readonly VhostQueue?[] _queues;
-    private readonly byte[] _config = new byte[ConfigBytes];
+    private readonly VhostUserQueues _queues;
+    private readonly VhostUserLink _link;
 
-    private VirtioContext? _context;
-
-    // The loop's alone.
-    private EventToken _hangup;
-    private bool _stopped;
-    private long _retryNs = RetryNs;
-    private long _connectedAtMs = Environment.TickCount64;
+    // Replaced whole, so that no reader sees half of a change.
+    private byte[] _config;
 
     /// <summary>Throws <see cref="BackendException"/> if the back end is none of a disk.</summary>
     public VhostUserBlock(VirtioBlockOptions options, VhostUserBackend backend, EventLoop loop, ILogger logger)
     {
         _backend = backend;
-        _loop = loop;
-        _logger = logger;
         if ((backend.Features & VirtioFeatures.Version1) == 0)
             throw new BackendException($"{options.Name}: its vhost-user back end is too old: it lacks VIRTIO_F_VERSION_1");
-        if (!backend.TryReadConfig(_config))
-            throw new BackendException($"{options.Name}: its vhost-user back end says nothing of a disk: it lacks device configuration");
         int queues = Math.Min(options.Queues, backend.QueueLimit);
-        BinaryPrimitives.WriteUInt16LittleEndian(_config.AsSpan(QueuesOffset), (ushort)queues);
-        _queues = new VhostQueue?[queues];
         Identity = new VirtioIdentity
         {
             Name = options.Name,
@@ -74,100 +52,67 @@ public sealed class VhostUserBlock : IVirtioDevice, IEventSink
             PciBaseClass = PciMassStorage,
             PciSubclass = 0,
         };
-        _retry = new EventTimer(loop, this, RetryCookie);
-        loop.Invoke(this, WatchCookie);
+        if (!TryReadBackend(out byte[] config))
+            throw new BackendException($"{options.Name}: its vhost-user back end says nothing of a disk: it lacks device configuration");
+        _config = config;
+        _queues = new VhostUserQueues(backend, loop, queues);
+        _link = new VhostUserLink(backend, loop, logger, this);
+        _link.Start();
     }
 
     public VirtioIdentity Identity { get; }
 
-    public void ReadConfig(uint offset, Span<byte> data) => _config.AsSpan((int)offset, data.Length).CopyTo(data);
+    public void ReadConfig(uint offset, Span<byte> data) => Volatile.Read(ref _config).AsSpan((int)offset, data.Length).CopyTo(data);
 
     /// <summary>The write cache alone can be written (§5.2.5.2).</summary>
     public void WriteConfig(uint offset, ReadOnlySpan<byte> data)
     {
-        data.CopyTo(_config.AsSpan((int)offset));
+        data.CopyTo(Volatile.Read(ref _config).AsSpan((int)offset));
         _backend.WriteConfig(offset, data);
     }
 
     public void Activate(VirtioContext context)
     {
-        Volatile.Write(ref _context, context);
-        _backend.SetFeatures(context.Features & _backend.Features);
-        _backend.SetMemory(context.Memory);
+        _link.Activate(context);
+        _queues.Activate(context);
     }
 
-    public void StartQueue(int index, VirtQueueBinding binding)
-    {
-        if (_queues[index] is not null || VhostQueue.Open(_backend, index, binding, _loop) is not { } queue)
-            return;
-        _queues[index] = queue;
-        queue.Run();
-    }
+    public void StartQueue(int index, VirtQueueBinding binding) => _queues.Start(index, binding);
 
-    public VirtQueueState? StopQueue(int index)
-    {
-        if (_queues[index] is not { } queue)
-            return null;
-        _queues[index] = null;
-        queue.Dispose();
-        return queue.State;
-    }
+    public VirtQueueState? StopQueue(int index) => _queues.Stop(index);
 
-    public void Reset() => Volatile.Write(ref _context, null);
+    public void Reset() => _link.Reset();
 
     /// <summary>Stops what runs; the back end stays.</summary>
     public void Dispose()
     {
-        for (int i = 0; i < _queues.Length; i++)
-            StopQueue(i);
-        _loop.Invoke(this, StopCookie);
-        _retry.Dispose();
+        _queues.Dispose();
+        _link.Dispose();
     }
 
-    void IEventSink.OnReady(uint cookie, uint epollEvents)
+    void IVhostUserOwner.OnLost()
     {
-        switch (cookie)
-        {
-            case WatchCookie:
-                Watch();
-                break;
-            case StopCookie:
-                _stopped = true;
-                _loop.Unregister(_hangup);
-                break;
-            case HangupCookie:
-                _loop.Unregister(_hangup);
-                _hangup = default;
-                _backend.GiveUp();
-                _logger.LogWarning("the vhost-user back end is gone; requests wait for the next one behind the same socket");
-                if (Volatile.Read(ref _context) is { } context && context.Has(VirtioFeatures.RingPacked))
-                    context.NeedsReset("its vhost-user back end is gone, and with it where the packed rings stand");
-                _retryNs = Environment.TickCount64 - _connectedAtMs < ShortLifeMs ? Math.Min(2 * _retryNs, RetryLimitNs) : RetryNs;
-                _retry.Arm(_retryNs);
-                break;
-            default:
-                if (!_stopped && !_hangup.IsValid)
-                    Reconnect();
-                break;
-        }
     }
 
-    private void Reconnect()
-    {
-        if (_backend.TryReconnect())
-        {
-            _connectedAtMs = Environment.TickCount64;
-            _logger.LogWarning("a vhost-user back end is there again and goes on");
-        }
+    /// <summary>The disk may have another size by now.</summary>
+    void IVhostUserOwner.OnReturned() => Refresh();
 
-        Watch();
+    void IVhostUserOwner.OnConfigChanged() => Refresh();
+
+    private void Refresh()
+    {
+        if (!TryReadBackend(out byte[] config) || config.AsSpan().SequenceEqual(Volatile.Read(ref _config)))
+            return;
+        Volatile.Write(ref _config, config);
+        _link.Context?.Interrupt.SignalConfig();
     }
 
-    private void Watch()
+    /// <summary>What the back end says of the disk; the number of queues is ours.</summary>
+    private bool TryReadBackend(out byte[] config)
     {
-        if (_backend.Connection is { } connection)
-            _hangup = _loop.Register(connection, LibcConstants.EPOLLRDHUP, this, HangupCookie);
-        else
-            _retry.Arm(_retryNs);
+        config = new byte[ConfigBytes];
+        bool read = _backend.TryReadConfig(config);
+        BinaryPrimitives.WriteUInt16LittleEndian(config.AsSpan(QueuesOffset), (ushort)Identity.QueueSizes.Count);
+        return read;
     }
 }

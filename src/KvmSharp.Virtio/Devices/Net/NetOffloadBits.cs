@@ -15,6 +15,9 @@ internal static class NetOffloadBits
 
     private const ulong Transmit = 1UL << VIRTIO_NET_F_CSUM | 1UL << VIRTIO_NET_F_HOST_TSO4 | 1UL << VIRTIO_NET_F_HOST_TSO6 | 1UL << VIRTIO_NET_F_HOST_ECN;
 
+    /// <summary>All that change what a packet looks like.</summary>
+    public const ulong Packets = Guest | Transmit | 1UL << VIRTIO_NET_F_HOST_USO;
+
     /// <summary>What a device can offer on this host.</summary>
     public static ulong Offered(NetOffloads supported)
     {

@@ -7,13 +7,15 @@ using static KvmSharp.Abi.Virtio.VirtioNet;
 
 namespace KvmSharp.Virtio.Devices.Net;
 
-/// <summary>A receive and a transmit queue that a vhost back end serves. It runs them only while the host's queue is attached: a detached one is refused.</summary>
-internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, EventLoop loop) : INetPair
+/// <summary>A receive and a transmit queue that a vhost back end serves, while the pair takes part: the kernel refuses queues of a tap that do not.</summary>
+internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, ulong served, EventLoop loop) : INetPair
 {
-    /// <summary>Features that change what the back end does; the others are between the driver and the host's end.</summary>
-    private const ulong Served = VirtioFeatures.Version1 | VirtioFeatures.Ring | MergeableBuffers;
+    /// <summary>Features that change what the kernel does; the others are between the driver and the tap.</summary>
+    public const ulong KernelServed = VirtioFeatures.Version1 | VirtioFeatures.Ring | 1UL << VIRTIO_NET_F_MRG_RXBUF;
 
-    private const ulong MergeableBuffers = 1UL << VIRTIO_NET_F_MRG_RXBUF;
+    /// <summary>Features that change what another process does, which is the host's end too.</summary>
+    public const ulong UserServed = KernelServed | NetOffloadBits.Packets;
+
     private const int Receive = 0, Transmit = 1;
 
     // The control queue says which pairs are active while the control thread starts and stops queues.
@@ -22,11 +24,11 @@ internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, Even
     private bool _active;
 
     /// <summary>What a device may not offer that these serve.</summary>
-    public static ulong Unserved(IReadOnlyList<IVhostBackend> backends) => backends.Aggregate(0UL, (missing, b) => missing | (Served & ~b.Features));
+    public static ulong Unserved(IReadOnlyList<IVhostBackend> backends, ulong served) => backends.Aggregate(0UL, (missing, b) => missing | (served & ~b.Features));
 
     public void Activate(VirtioContext context)
     {
-        backend.SetFeatures(context.Features & Served & backend.Features);
+        backend.SetFeatures(context.Features & served & backend.Features);
         backend.SetMemory(context.Memory);
     }
 
@@ -45,8 +47,8 @@ internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, Even
             _active = active;
             try
             {
-                foreach (VhostQueue? queue in _queues)
-                    Apply(queue);
+                for (int vring = Receive; vring <= Transmit; vring++)
+                    Apply(vring, _queues[vring]);
                 return true;
             }
             catch (LinuxException)
@@ -64,7 +66,7 @@ internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, Even
         {
             lock (_gate)
             {
-                Apply(queue);
+                Apply(vring, queue);
                 _queues[vring] = queue;
             }
         }
@@ -89,9 +91,9 @@ internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, Even
         return queue?.State;
     }
 
-    private void Apply(VhostQueue? queue)
+    private void Apply(int vring, VhostQueue? queue)
     {
-        if (!_active)
+        if (!backend.TryEnableVring(vring, _active) && !_active)
         {
             queue?.Halt();
             return;

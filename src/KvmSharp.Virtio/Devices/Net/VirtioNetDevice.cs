@@ -34,7 +34,8 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
     private bool _lossReported;
 
     /// <param name="vhost">One for each queue pair; null: packets pass through this program.</param>
-    public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops, IReadOnlyList<IVhostBackend>? vhost = null)
+    /// <param name="served">Features that take part of whoever is behind these: what they lack is not offered.</param>
+    public VirtioNetDevice(VirtioNetOptions options, INetBackend backend, IReadOnlyList<EventLoop> loops, IReadOnlyList<IVhostBackend>? vhost = null, ulong served = VhostNetPair.KernelServed)
     {
         ArgumentOutOfRangeException.ThrowIfZero(loops.Count, nameof(loops));
         bool sizeFits = ushort.IsPow2(options.QueueSize) && options.QueueSize is >= VirtioNetOptions.MinQueueSize and <= VirtioNetOptions.MaxQueueSize;
@@ -48,10 +49,10 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         for (int i = 0; i < _pairs.Length; i++)
         {
             EventLoop loop = loops[i % loops.Count];
-            _pairs[i] = vhost is null ? new NetPair(_shared, loop, i) : new VhostNetPair(_shared, vhost[i], loop);
+            _pairs[i] = vhost is null ? new NetPair(_shared, loop, i) : new VhostNetPair(_shared, vhost[i], served, loop);
         }
 
-        ulong unserved = vhost is null ? 0 : VhostNetPair.Unserved(vhost);
+        ulong unserved = vhost is null ? 0 : VhostNetPair.Unserved(vhost, served);
         ulong features = NetFeatures.Offered(backend, options.WithheldFeatures | unserved);
         bool hasControl = (features & 1UL << VIRTIO_NET_F_CTRL_VQ) != 0;
         Identity = new VirtioIdentity
@@ -147,13 +148,14 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         Volatile.Write(ref _context, null);
     }
 
-    /// <summary>Asks the guest to tell the network where it is now. Any thread.</summary>
-    public void Announce()
+    /// <summary>Asks the guest to tell the network where it is now. False if it would not understand. Any thread.</summary>
+    public bool TryAnnounce()
     {
         if (Volatile.Read(ref _context) is not { } context || !context.Has(1UL << VIRTIO_NET_F_GUEST_ANNOUNCE))
-            return;
+            return false;
         Volatile.Write(ref _announcing, 1);
         context.Interrupt.SignalConfig();
+        return true;
     }
 
     /// <summary>Stops what runs and closes the back end.</summary>
@@ -165,7 +167,10 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         _shared.Backend.Dispose();
     }
 
-    void IEventSink.OnReady(uint cookie, uint epollEvents)
+    void IEventSink.OnReady(uint cookie, uint epollEvents) => CheckLink();
+
+    /// <summary>Tells the guest if the link is not what it was. Thread of the first loop.</summary>
+    internal void CheckLink()
     {
         if (!_lossReported && _shared.Backend.Loss is { } loss)
         {

@@ -115,7 +115,7 @@ public sealed class VhostUserBlockTests : IDisposable
         VirtioDeviceBed bed;
         using (new FakeVhostUserDisk(_daemon.Socket, VirtioFeatures.RingPacked))
         {
-            _backend = VhostUserBackend.Connect(_daemon.Socket);
+            _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
             bed = Open(VirtioFeatures.RingPacked);
         }
 
@@ -137,9 +137,9 @@ public sealed class VhostUserBlockTests : IDisposable
         listener.Bind(new UnixDomainSocketEndPoint(_daemon.Socket));
         listener.Listen();
 
-        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(_daemon.Socket));
+        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256)));
 
-        Assert.StartsWith($"what listens on {_daemon.Socket} does not answer within 5 s", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"what is behind {_daemon.Socket} does not answer within 5 s", error.Message, StringComparison.Ordinal);
     }
 
     /// <summary>One that lives again and again for a moment only is not asked for more and more often, nor logged about.</summary>
@@ -148,7 +148,7 @@ public sealed class VhostUserBlockTests : IDisposable
     {
         using (new FakeVhostUserDisk(_daemon.Socket, 0))
         {
-            _backend = VhostUserBackend.Connect(_daemon.Socket);
+            _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
             Open(0);
         }
 
@@ -168,7 +168,7 @@ public sealed class VhostUserBlockTests : IDisposable
     [Fact]
     public void Connect_NobodyListens_SaysSo()
     {
-        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect("/nonexistent/s"));
+        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect("/nonexistent/s", VhostUserOptions.Disk(256)));
         Assert.Equal("nothing listens on /nonexistent/s: start the vhost-user back end first", error.Message);
     }
 
@@ -197,9 +197,9 @@ public sealed class VhostUserBlockTests : IDisposable
         });
         peer.Start();
 
-        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(_daemon.Socket));
+        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256)));
 
-        Assert.StartsWith($"what listens on {_daemon.Socket} does not speak vhost-user", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"what is behind {_daemon.Socket} does not speak vhost-user", error.Message, StringComparison.Ordinal);
         peer.Join();
     }
 
@@ -217,7 +217,7 @@ public sealed class VhostUserBlockTests : IDisposable
     private VirtioDeviceBed Start(ulong features)
     {
         _daemon.Start();
-        _backend = VhostUserBackend.Connect(_daemon.Socket);
+        _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
         return Open(features);
     }
 

@@ -195,7 +195,7 @@ public sealed class VirtioNetTests
     public void Announce_Acknowledged_IsOver()
     {
         using VirtioDeviceBed bed = CreateBed(Control);
-        ((VirtioNetDevice)bed.Device).Announce();
+        ((VirtioNetDevice)bed.Device).TryAnnounce();
         Assert.Equal(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE, Status(bed));
 
         Assert.Equal(VIRTIO_NET_OK, Command(bed, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK));
