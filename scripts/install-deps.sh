@@ -38,6 +38,8 @@ need lz4 has lz4                                   # how Debian 6.1 cloud kernel
 need acpica-tools has iasl                         # ACPI tests
 need fio has fio                                   # what guests check disks and networks with: scripts/lib/guest-tools.sh
 need iperf3 has iperf3
+need dpdk-dev has dpdk-testpmd                     # vhost-user tests: its vhost behind our networks
+need qemu-system-common test -x /usr/lib/qemu/virtiofsd # and behind our file systems
 need ethtool has ethtool
 need e2fsprogs has resize2fs
 need iproute2 has bridge

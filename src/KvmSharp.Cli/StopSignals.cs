@@ -13,9 +13,10 @@ internal sealed class StopSignals : IDisposable
     private readonly TimeSpan _grace;
     private readonly CliOutput _output;
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly CancellationTokenSource _asked = new();
     private readonly object _gate = new();
     private Machine.Machine? _machine;
-    private int _asked;
+    private int _askedTimes;
     private bool _stopNow;
     private bool _ended;
 
@@ -32,6 +33,9 @@ internal sealed class StopSignals : IDisposable
         ];
     }
 
+    /// <summary>Cancelled by the first signal: for who waits before there is a machine.</summary>
+    public CancellationToken Asked => _asked.Token;
+
     /// <summary>The user ended the machine from the console.</summary>
     public bool IsUserQuit { get; private set; }
 
@@ -42,7 +46,7 @@ internal sealed class StopSignals : IDisposable
         {
             _machine = machine;
             // A guest that has not run cannot power off, so an early request is a stop.
-            if (_stopNow || _asked > 0)
+            if (_stopNow || _askedTimes > 0)
                 machine.RequestStop();
         }
     }
@@ -81,15 +85,17 @@ internal sealed class StopSignals : IDisposable
     private void OnHangup(PosixSignalContext context)
     {
         context.Cancel = true;
+        _asked.Cancel();
         StopNow();
     }
 
     private void OnAsk(PosixSignalContext context)
     {
         context.Cancel = true;
+        _asked.Cancel();
         bool first;
         lock (_gate)
-            first = _asked++ == 0;
+            first = _askedTimes++ == 0;
         if (!first)
         {
             StopNow();
@@ -126,7 +132,7 @@ internal sealed class StopSignals : IDisposable
         lock (_gate)
         {
             // Asked again while the machine is still being made, which may take minutes of preallocating memory: leave right here.
-            if (_machine is null && !_ended && (_stopNow || _asked > 1))
+            if (_machine is null && !_ended && (_stopNow || _askedTimes > 1))
                 StartThread("leave", () => Environment.Exit((int)ExitCode.Stopped));
             _stopNow = true;
             _machine?.RequestStop();

@@ -44,6 +44,12 @@ internal static class DeviceCatalog
             case NetConfig { Model: NetModel.E1000 } net:
                 E1000Module.Attach(board, net);
                 break;
+            case VhostUserNetConfig net:
+                VhostUserNetModule.Attach(board, net);
+                break;
+            case FsConfig fs:
+                FsModule.Attach(board, fs);
+                break;
             case NetConfig net:
                 NetModule.Attach(board, net);
                 break;

@@ -1,4 +1,3 @@
-using KvmSharp.Backends.Net;
 using KvmSharp.Machine.Config;
 
 namespace KvmSharp.Machine;
@@ -7,12 +6,12 @@ namespace KvmSharp.Machine;
 /// What devices have open on the host, by the device's configuration: opened at first use and kept over resets, so that a disk stays
 /// locked and a network interface stays where it is. Control thread only.
 /// </summary>
-internal sealed class HostEnds(Func<TapOptions, INetBackend> openTap) : IDisposable
+internal sealed class HostEnds(MachineHost host) : IDisposable
 {
     private readonly Dictionary<DeviceConfig, IDisposable> _ends = new(ReferenceEqualityComparer.Instance);
 
-    /// <inheritdoc cref="MachineHost.OpenTap"/>
-    public Func<TapOptions, INetBackend> OpenTap => openTap;
+    /// <summary>What the program provides.</summary>
+    public MachineHost Host => host;
 
     /// <summary>The device's host end; a board only borrows it.</summary>
     public T Get<T>(DeviceConfig device, Func<T> open)

@@ -33,7 +33,7 @@ public sealed class Machine : IMachineControl, IDisposable
         _config = config;
         _host = host;
         _chars = new CharPorts(host.OpenChar);
-        _hostEnds = new HostEnds(host.OpenTap);
+        _hostEnds = new HostEnds(host);
         _log = host.Loggers.CreateLogger("machine");
     }
 

@@ -17,6 +17,12 @@ public sealed record MachineHost
     /// <summary>Opens the tap of a network interface; a back end exception if that cannot be. The machine owns and disposes what it gets.</summary>
     public Func<TapOptions, INetBackend> OpenTap { get; init; } = TapBackend.Open;
 
+    /// <summary>Ends a machine that is still being made and waits for another process.</summary>
+    public CancellationToken Stop { get; init; }
+
+    /// <summary>The machine is made to see whether it can be, and does not run: it waits for nobody.</summary>
+    public bool IsRehearsal { get; init; }
+
     /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
     public Action? OnStarted { get; init; }
 

@@ -26,7 +26,10 @@ internal static class RunCommand
             TraceOutput.Check(trace.Path);
         using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
         using var stop = new StopSignals(config.Grace, output);
-        var host = new MachineHost { Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output), OnStuck = who => Leave(who, output) };
+        var host = new MachineHost
+        {
+            Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output), OnStuck = who => Leave(who, output), Stop = stop.Asked,
+        };
         MachineExit exit;
         MachineStatistics statistics;
         using (Machine.Machine machine = Create(config, host))
@@ -105,7 +108,7 @@ internal static class RunCommand
             CheckChar(use.Char);
         // Memory is not touched: a dry run must not take what the host needs for guests that run.
         MachineConfig probe = config with { Memory = config.Memory with { Preallocate = false, Lock = false } };
-        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = (_, _) => new NullBackend(), OpenTap = CheckedTap.Check }))
+        using (Create(probe, new MachineHost { Loggers = loggers, OpenChar = (_, _) => new NullBackend(), OpenTap = CheckedTap.Check, IsRehearsal = true }))
         {
         }
 

@@ -134,6 +134,7 @@ public static class MachineConfigValidator
         }
 
         var ids = new HashSet<string>(StringComparer.Ordinal);
+        var tags = new HashSet<string>(StringComparer.Ordinal);
         var descriptors = new HashSet<int>();
         foreach (DeviceConfig device in config.Devices)
         {
@@ -141,6 +142,8 @@ public static class MachineConfigValidator
                 throw new ConfigException($"two devices have the id '{Printable.Line(id)}'");
             if (device is VirtioConfig virtio)
                 ValidateIoThreads(virtio.Virtio.IoThreads, threads);
+            if (device is FsConfig { Tag: var tag } && !tags.Add(tag))
+                throw new ConfigException($"two file systems have the tag '{Printable.Line(tag)}'");
             if (device is NetConfig { Descriptors: { } given } && given.FirstOrDefault(fd => !descriptors.Add(fd), -1) is var twice and >= 0)
                 throw new ConfigException($"descriptor {twice} is given to two network interfaces");
         }

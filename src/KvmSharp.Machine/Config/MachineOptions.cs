@@ -117,6 +117,7 @@ public static class MachineOptions
         RngConfig.Option,
         DiskConfig.Option,
         NetConfig.Option,
+        FsConfig.Option,
         ConsoleConfig.Option,
         VirtioPortsConfig.Option,
         Flag("test-device", "Devices", "the test device for bare test kernels", c => c.TestDevice, (c, v) => c with { TestDevice = v }),

@@ -1,14 +1,11 @@
 using System.Text.Json;
-using KvmSharp.Backends.Net;
 using KvmSharp.Virtio.Devices.Net;
 
 namespace KvmSharp.Machine.Config;
 
 /// <summary>A network interface on a tap: virtio-net, or an e1000, which has of the virtio settings only those of the threads.</summary>
-public sealed record NetConfig : VirtioConfig
+public sealed record NetConfig : NetInterfaceConfig
 {
-    private const int MaxQueues = 64;
-
     /// <summary>The kernel default of fs.nr_open.</summary>
     private const int MaxDescriptor = (1 << 20) - 1;
 
@@ -19,23 +16,11 @@ public sealed record NetConfig : VirtioConfig
     /// <summary>The tap's name; null: the next free kvmsharpN.</summary>
     public string? Tap { get; init; }
 
-    /// <summary>Null: one that depends on the machine's name and the interface's place only.</summary>
-    public MacAddress? Mac { get; init; }
-
     /// <summary>Open descriptors of a tap that the program inherited, one per queue pair; null: the tap is opened by name.</summary>
     public IReadOnlyList<int>? Descriptors { get; init; }
 
-    /// <summary>Queue pairs.</summary>
-    public int Queues { get; init; } = 1;
-
     /// <summary>Bridge that the tap joins; null: none.</summary>
     public string? Bridge { get; init; }
-
-    /// <summary>Null: what the tap has, or the bridge's.</summary>
-    public int? Mtu { get; init; }
-
-    /// <summary>Virtio feature bits not to offer.</summary>
-    public ulong WithheldFeatures { get; init; }
 
     /// <summary>The kernel serves the queues where it can.</summary>
     public bool Vhost { get; init; }
@@ -46,36 +31,43 @@ public sealed record NetConfig : VirtioConfig
     internal static MachineOption Option { get; } = new()
     {
         Name = "net", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList,
-        ValueName = "tap=NAME|fd=N[:N...][,model=virtio|e1000][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,vhost=on[,vhostforce=on]][,FEATURE=off]" + VirtioSettings.ValueName,
+        ValueName = "tap=NAME|fd=N[:N...]|vhost-user=SOCKET[,server=on][,model=virtio|e1000][,bridge=NAME][,mac=ADDRESS][,queues=N][,mtu=BYTES][,vhost=on[,vhostforce=on]][,FEATURE=off]" + VirtioSettings.ValueName,
         Keys =
         [
             new("tap", OptionKeyKind.Text), s_model, new("bridge", OptionKeyKind.Text), new("mac", OptionKeyKind.Text),
-            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), new("fd", OptionKeyKind.List), new("vhost", OptionKeyKind.Boolean), new("vhostforce", OptionKeyKind.Boolean), .. NetFeatureKeys.All.Select(f => f.Key), .. CommonKeys,
+            new("queues", OptionKeyKind.Integer), new("mtu", OptionKeyKind.Integer), new("fd", OptionKeyKind.List), new(VhostUserNetConfig.Key, OptionKeyKind.Text), new(VhostUserNetConfig.ServerKey, OptionKeyKind.Boolean),
+            new("vhost", OptionKeyKind.Boolean), new("vhostforce", OptionKeyKind.Boolean), .. NetFeatureKeys.All.Select(f => f.Key), .. CommonKeys,
         ],
-        Help = "a network interface, on a tap that exists or is made",
-        Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(Read)] },
-        Write = (w, c) => w.WriteObjects("net", c.Devices.OfType<NetConfig>(), net => net.Write(w)),
+        Help = "a network interface, on a tap that exists or is made or on another process",
+        Apply = (c, v) => c with { Devices = [.. c.Devices, .. v.Select(v => v.Text(VhostUserNetConfig.Key) is null ? (DeviceConfig)Read(v) : VhostUserNetConfig.Read(v))] },
+        Write = (w, c) => w.WriteObjects("net", c.Devices.OfType<NetInterfaceConfig>(), net => WriteEither(w, net)),
     };
+
+    /// <summary>Keys that are about a tap.</summary>
+    internal static IReadOnlyList<string> TapKeys { get; } = ["tap", "fd", "model", "bridge", "vhost", "vhostforce"];
+
+    private static void WriteEither(Utf8JsonWriter writer, NetInterfaceConfig net)
+    {
+        if (net is NetConfig tap)
+            tap.Write(writer);
+        else
+            ((VhostUserNetConfig)net).Write(writer);
+    }
 
     private static NetConfig Read(OptionValues v)
     {
+        if (v.Boolean(VhostUserNetConfig.ServerKey) is not null)
+            throw new ConfigException($"{v.Where}: {VhostUserNetConfig.ServerKey} is for {VhostUserNetConfig.Key}", "leave it out, or say whose socket it is");
         var model = (NetModel)(v.Choice(s_model) ?? 0);
         if (model == NetModel.E1000)
             RefuseVirtioKeys(v);
         IReadOnlyList<int>? descriptors = ReadDescriptors(v);
-        int queues = v.Integer("queues") ?? descriptors?.Count ?? 1;
-        if (queues is < 1 or > MaxQueues)
-            throw new ConfigException($"{v.Where}: queues must be between 1 and {MaxQueues}");
+        int queues = ReadQueues(v, descriptors?.Count ?? 1);
         if (descriptors is not null && descriptors.Count != queues)
             throw new ConfigException($"{v.Where}: {descriptors.Count} descriptors are not {queues} queues", "give one descriptor per queue, and leave queues out");
         if (model == NetModel.E1000 && queues > 1)
             throw new ConfigException($"{v.Where}: an e1000 has one queue, not {queues}", "give one descriptor");
-        ulong withheld = NetFeatureKeys.ReadWithheld(v);
-        if (queues > 1 && (withheld & NetFeatureKeys.ControlQueue) != 0)
-            throw new ConfigException($"{v.Where}: several queues need the control queue", "use queues=1, or leave ctrl_vq=off out");
-        int? mtu = v.Integer("mtu");
-        if (mtu is < 68 or > 65521)
-            throw new ConfigException($"{v.Where}: mtu must be between 68 and 65521");
+        ulong withheld = ReadWithheld(v, queues);
         bool vhostForce = v.Boolean("vhostforce") ?? false;
         bool vhost = v.Boolean("vhost") ?? vhostForce;
         if (vhostForce && !vhost)
@@ -87,7 +79,7 @@ public sealed record NetConfig : VirtioConfig
             Mac = ReadMac(v),
             Queues = queues,
             Bridge = v.Text("bridge"),
-            Mtu = mtu,
+            Mtu = ReadMtu(v),
             Descriptors = descriptors,
             WithheldFeatures = withheld,
             Vhost = vhost,
@@ -122,15 +114,6 @@ public sealed record NetConfig : VirtioConfig
             : throw new ConfigException($"{v.Where}: fd 0, 1 and 2 are standard input, output and error", "open the tap on 3 or higher");
     }
 
-    private static MacAddress? ReadMac(OptionValues v)
-    {
-        if (v.Text("mac") is not { } text)
-            return null;
-        if (!MacAddress.TryParse(text, out MacAddress mac))
-            throw new ConfigException($"{v.Where}: mac '{Printable.Line(text)}' is not an address, as 52:54:00:12:34:56");
-        return !mac.IsMulticast ? mac : throw new ConfigException($"{v.Where}: mac {mac} is a multicast address", "the second digit must be even, as in 52:54:00:12:34:56");
-    }
-
     private void Write(Utf8JsonWriter writer)
     {
         if (Tap is { } tap)
@@ -138,10 +121,7 @@ public sealed record NetConfig : VirtioConfig
         writer.WriteString("model", s_model.Choices[(int)Model]);
         if (Bridge is { } bridge)
             writer.WriteString("bridge", bridge);
-        if (Mac is { } mac)
-            writer.WriteString("mac", mac.ToString());
-        if (Mtu is { } mtu)
-            writer.WriteNumber("mtu", mtu);
+        WriteInterface(writer);
         if (Descriptors is { } descriptors)
             VirtioSettings.WriteList(writer, "fd", descriptors);
         if (Model == NetModel.Virtio)
@@ -152,10 +132,8 @@ public sealed record NetConfig : VirtioConfig
 
     private void WriteVirtio(Utf8JsonWriter writer)
     {
-        writer.WriteNumber("queues", Queues);
         writer.WriteBoolean("vhost", Vhost);
         writer.WriteBoolean("vhostforce", VhostForce);
-        NetFeatureKeys.Write(writer, WithheldFeatures);
-        WriteCommon(writer);
+        WriteQueues(writer);
     }
 }

@@ -17,13 +17,8 @@ public sealed record VhostUserDiskConfig : VirtioConfig
 
     internal static VhostUserDiskConfig Read(OptionValues v)
     {
-        string socket = v.Text(Key) is { Length: > 0 } path ? path
-            : throw new ConfigException($"{v.Where}: {Key} is empty", "say where the other process listens: --disk vhost-user=/run/disk.sock");
-        foreach (string key in DiskConfig.ImageKeys)
-        {
-            if (v.Text(key) is not null)
-                throw new ConfigException($"{v.Where}: {key} cannot be given together with {Key}", "the process behind the socket has the image: say it there");
-        }
+        string socket = VhostUserSocketKey.Read(v, Key, "--disk vhost-user=/run/disk.sock");
+        VhostUserSocketKey.Refuse(v, Key, DiskConfig.ImageKeys, "the process behind the socket has the image: say it there");
 
         return new VhostUserDiskConfig
         {

@@ -13,7 +13,7 @@ internal static class E1000Module
         string name = NetModule.NameOf(board, config);
         if (board.Pci is null)
             throw new ConfigException($"{name}: a microvm has no PCI and so no e1000", "use model=virtio, or --machine pc");
-        INetBackend tap = board.HostEnds.Get(config, () => board.HostEnds.OpenTap(NetModule.TapOf(config)));
+        INetBackend tap = board.HostEnds.Get(config, () => board.HostEnds.Host.OpenTap(NetModule.TapOf(config)));
         var options = new E1000Options { Name = name, Mac = NetModule.MacOf(board, config), Logger = board.Loggers.CreateLogger(name) };
         var device = new E1000Device(options, new BorrowedNetBackend(tap), board.Memory, board.IoThreads.Get(config.Virtio, 1)[0]);
         board.AttachToPci(board.Own(device).Function);

@@ -15,24 +15,22 @@ internal static class NetModule
         string name = NameOf(board, config);
         ILogger logger = board.Loggers.CreateLogger(name);
         NetEnd end = board.HostEnds.Get(config, () => Open(board, config, logger));
-        var options = new VirtioNetOptions
-        {
-            Name = name,
-            Mac = MacOf(board, config),
-            WithheldFeatures = config.WithheldFeatures,
-            Logger = logger,
-        };
-        if (config.Virtio.QueueSize is { } size)
-            options = options with { QueueSize = (ushort)size };
+        VirtioNetOptions options = OptionsOf(board, config, logger);
         // With vhost our threads only pass on what is rare.
         bool vhost = end.Vhost.Count > 0;
         IReadOnlyList<EventLoop> loops = board.IoThreads.Get(config.Virtio, vhost ? 1 : config.Queues);
         board.Virtio.Attach(config.Virtio, new VirtioNetDevice(options, new BorrowedNetBackend(end.Backend), loops, vhost ? end.Vhost : null));
     }
 
-    public static string NameOf(BoardContext board, NetConfig config) => config.Id ?? $"net{board.Config.IndexOf(config)}";
+    public static string NameOf(BoardContext board, NetInterfaceConfig config) => config.Id ?? $"net{board.Config.IndexOf(config)}";
 
-    public static MacAddress MacOf(BoardContext board, NetConfig config) => config.Mac ?? MacAddress.Derive(board.Config.Name, board.Config.IndexOf(config));
+    public static MacAddress MacOf(BoardContext board, NetInterfaceConfig config) => config.Mac ?? MacAddress.Derive(board.Config.Name, board.Config.IndexOf(config));
+
+    public static VirtioNetOptions OptionsOf(BoardContext board, NetInterfaceConfig config, ILogger logger)
+    {
+        var options = new VirtioNetOptions { Name = NameOf(board, config), Mac = MacOf(board, config), WithheldFeatures = config.WithheldFeatures, Logger = logger };
+        return config.Virtio.QueueSize is { } size ? options with { QueueSize = (ushort)size } : options;
+    }
 
     public static TapOptions TapOf(NetConfig config) => new()
     {
@@ -44,7 +42,7 @@ internal static class NetModule
     };
 
     private static NetEnd Open(BoardContext board, NetConfig config, ILogger logger) => NetEnd.Create(
-        board.HostEnds.OpenTap(TapOf(config)),
+        board.HostEnds.Host.OpenTap(TapOf(config)),
         config.Vhost,
         config.VhostForce ? null : reason => logger.LogWarning("no vhost, packets take the way through this program: {Reason}", reason));
 

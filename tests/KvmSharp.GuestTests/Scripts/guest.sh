@@ -422,4 +422,71 @@ check_faults() {
     result cut_io verified_io /dev/vdb 4 16k --io_size=1M
 }
 
+# Packets go through another process, which is killed and comes back.
+check_switched() {
+    features_of eth0 /sys/class/net/eth0/device
+    interface_up 0
+    result reachable wait_until 30 reachable 0
+    result flood ping -n -q -f -c 500 10.9.0.1
+    say "lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
+    transfer 0 net
+    streams tcp
+    if [ "$(option queues 1)" = 2 ]; then
+        result one_queue ethtool -L eth0 combined 1
+        result one_queue_ping reachable 0
+        result two_queues ethtool -L eth0 combined 2
+        result two_queues_ping reachable 0
+    fi
+    say ready=lose
+    result carrier_lost wait_until 30 carrier 0 0
+    ping -n -q -c 5 -i 0.05 -W 1 10.9.0.1 >/dev/null 2>&1
+    say ready=return
+    result carrier_back wait_until 90 carrier 0 1
+    result reachable_again wait_until 30 reachable 0
+    transfer 0 again
+    errors
+}
+
+# A folder of the host, served by another process that dies once. Its successor knows no open files: whoever has it mounted has to mount it again.
+tree() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum | digest); } # FOLDER: names and contents
+stress() { # FOLDER ROUNDS: files and folders made, renamed, linked, cut and removed, by four at a time
+    local job jobs=()
+    mkdir -p "$1"
+    for job in 1 2 3 4; do stress_one "$1/$job" "$2" & jobs+=($!); done
+    wait "${jobs[@]}"
+}
+stress_one() {
+    local round
+    for ((round = 0; round < $2; round++)); do
+        mkdir -p "$1/a/b" && echo "$round" >"$1/a/b/file" && mv "$1/a/b/file" "$1/a/moved" && ln "$1/a/moved" "$1/linked" && ln -s a "$1/soft" &&
+            [ "$(cat "$1/soft/moved")" = "$round" ] && truncate -s 0 "$1/linked" && [ ! -s "$1/a/moved" ] && rm -r "$1" || say "stress_failed=$1.$round"
+    done
+}
+check_shared() {
+    local writer
+    result mount mount -t virtiofs shared /mnt
+    say "tree.host=$(tree /mnt/from-host)"
+    mkdir /mnt/from-guest
+    cp -r /bin /modules /mnt/from-guest/
+    result io verified_io /mnt/from-guest/verified 8 16k --direct=0
+    sync
+    say "tree.guest=$(tree /mnt/from-guest)"
+    say ready=compare
+    stress /mnt/stress 40
+    say "stress=$(find /mnt/stress -mindepth 1 | wc -l)"
+    dd if=/dev/zero of=/mnt/busy bs=64k count=100000 2>/dev/null &
+    writer=$!
+    usleep 300000
+    say ready=lose
+    # It is told of an error instead of waiting for ever.
+    result writer_ended wait_until 60 gone "$writer"
+    umount -l /mnt
+    result remount wait_until 30 mount -t virtiofs shared /mnt
+    say "tree.again=$(tree /mnt/from-guest)"
+    result io_again verified_io /mnt/from-guest/verified 4 16k --direct=0
+    umount /mnt
+    errors
+}
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
 "check_$(option check none)"

@@ -74,6 +74,35 @@ inject() { # FAULT...: as strace takes them, in the running monitor's system cal
     injector=$!
 }
 heal() { kill "$injector"; wait "$injector" 2>/dev/null; }
+switch_on() { # QUEUES CLIENT: DPDK carries packets between the socket $d/net.sock and a tap of its own, far0; 1: it connects there
+    local i
+    [ "$2" = 1 ] || rm -f "$d/net.sock"
+    # Sums that the guest leaves unfinished are made by its "csum" engine.
+    printf '%s\n' 'csum mac-swap off 0' 'csum mac-swap off 1' start >"$d/switch.cmd"
+    # Ends with its input, which nobody writes to.
+    [ -p "$d/switch.in" ] || mkfifo "$d/switch.in"
+    exec 9<>"$d/switch.in"
+    dpdk-testpmd --lcores 0@0,1@0 --no-huge -m 192 --no-pci --no-telemetry --file-prefix="${d##*/}" --vdev "net_vhost0,iface=$d/net.sock,queues=$1,client=$2" \
+        --vdev net_tap0,iface=far0 -- --forward-mode=csum --total-num-mbufs=4096 --rxq="$1" --txq="$1" --cmdline-file="$d/switch.cmd" -i <&9 >"$d/switch.log" 2>&1 &
+    server=$!
+    for ((i = 0; i < 600; i++)); do
+        ip address replace 10.9.0.1/24 dev far0 2>/dev/null && ip link set far0 up && [ -S "$d/net.sock" ] && return 0
+        sleep 0.1
+    done
+    echo "dpdk-testpmd does not come up"
+    cat "$d/switch.log"
+    return 1
+}
+share() { # FOLDER: virtiofsd serves it behind $d/fs.sock
+    local i
+    rm -f "$d/fs.sock"
+    /usr/lib/qemu/virtiofsd --socket-path="$d/fs.sock" -o "source=$1,sandbox=chroot,cache=auto" >>"$d/fs.log" 2>&1 &
+    server=$!
+    for ((i = 0; i < 300; i++)); do [ ! -S "$d/fs.sock" ] || return 0; sleep 0.1; done
+    echo "virtiofsd does not listen"
+    return 1
+}
+tree() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum | digest); } # FOLDER: names and contents
 through() { awk '/^[rw]char/ { print $2 }' "/proc/$1/io"; } # PID: bytes read and written by system calls
 ended() { # the monitor's status
     local status=0
@@ -120,6 +149,49 @@ case $check in
         e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean
         say "a.sha256=$(digest <"$d/a.img")"
         say "b.sha256=$(digest <"$d/b.img")"
+        ;;
+    switched)
+        # Words "queues:N", "net:KEYS" and "server" before the monitor.
+        queues=1 client=0
+        while :; do
+            case $1 in queues:*) queues=${1#queues:} ;; net:*) keys=${1#net:} ;; server) client=1 ;; *) break ;; esac
+            shift
+        done
+        head -c 3M /dev/urandom >"$d/data"
+        say "data=$(digest <"$d/data")"
+        ip link set lo up
+        busybox httpd -f -p 8000 -h "$d" &
+        socat -t 60 TCP-LISTEN:8001,reuseaddr,fork SYSTEM:sha256sum &
+        iperf3 -s >/dev/null 2>&1 &
+        if [ $client = 1 ]; then
+            start "$@" --net "vhost-user=$d/net.sock,queues=$queues,server=on$keys"
+            saw 'waiting for a vhost-user back end' || status=1
+            switch_on "$queues" 1 || status=1
+        else
+            switch_on "$queues" 0 || status=1
+            start "$@" --net "vhost-user=$d/net.sock,queues=$queues$keys"
+        fi
+        saw ready=lose || status=1
+        kill -9 "$server"
+        wait "$server" 2>/dev/null
+        saw ready=return || status=1
+        switch_on "$queues" "$client" || status=1
+        ended || status=$?
+        ;;
+    shared)
+        mkdir -p "$d/tree/from-host"
+        cp -r /usr/share/common-licenses /usr/share/misc "$d/tree/from-host/" 2>/dev/null
+        head -c 8M /dev/urandom >"$d/tree/from-host/data"
+        say "tree.host=$(tree "$d/tree/from-host")"
+        share "$d/tree" || status=1
+        start "$@" --fs "tag=shared,vhost-user=$d/fs.sock"
+        saw ready=compare || status=1
+        say "tree.guest=$(tree "$d/tree/from-guest")"
+        saw ready=lose || status=1
+        kill -9 "$server"
+        sleep 0.3
+        share "$d/tree" || status=1
+        ended || status=$?
         ;;
     ide)
         image a 32M

@@ -155,7 +155,7 @@ public sealed class LifecycleStressTests : BareFixture
         }) with { Cpus = Cpus(2) };
         using Machine machine = Create(config);
         using var chars = new CharPorts(Host().OpenChar);
-        using var ends = new HostEnds(Host().OpenTap);
+        using var ends = new HostEnds(Host());
         using Board board = Board.Build(config, NullLoggerFactory.Instance, chars, ends, machine);
 
         board.Resume();

@@ -141,6 +141,31 @@ public sealed class DeviceOptionTests
         Assert.Equal($"--disk: {message}", Assert.Throws<ConfigException>(() => Single("disk", text)).Message);
 
     [Fact]
+    public void Resolve_NetOfAnotherProcess_HasItsKeys()
+    {
+        var net = Assert.IsType<VhostUserNetConfig>(Single("net", "vhost-user=/run/s,server=on,queues=3,mtu=9000,mac=52:54:00:12:34:56,csum=off,packed=on,id=far"));
+
+        Assert.Equal(("/run/s", true, 3, 9000, "52:54:00:12:34:56"), (net.Socket, net.Server, net.Queues, net.Mtu, net.Mac?.ToString()));
+        Assert.Equal((1UL, true, "far"), (net.WithheldFeatures, net.Virtio.Packed, net.Id));
+    }
+
+    [Fact]
+    public void Resolve_FileSystem_HasItsKeys()
+    {
+        var fs = Assert.IsType<FsConfig>(Single("fs", "tag=home,vhost-user=/run/s,queues=3,packed=on,id=far"));
+
+        Assert.Equal(("home", "/run/s", 3, true, "far"), (fs.Tag, fs.Socket, fs.Queues, fs.Virtio.Packed, fs.Id));
+    }
+
+    [Fact]
+    public void Validate_TwoFileSystemsOfOneTag_AreRefused()
+    {
+        MachineConfig config = Resolve(("kernel", "k"), ("fs", "tag=a,vhost-user=s"), ("fs", "tag=a,vhost-user=t"));
+
+        Assert.Equal("two file systems have the tag 'a'", Assert.Throws<ConfigException>(() => MachineConfigValidator.Validate(config)).Message);
+    }
+
+    [Fact]
     public void Validate_FiveIdeDisks_IsRefused()
     {
         MachineConfig config = Resolve(("kernel", "k"), ("disk", "a,model=ide"), ("disk", "b,model=ide"), ("disk", "c,model=ide"), ("disk", "d,model=ide"), ("disk", "e,model=ide"));
@@ -273,6 +298,22 @@ public sealed class DeviceOptionTests
     [InlineData("net", "fd=5:6,queues=3", "--net: 2 descriptors are not 3 queues")]
     [InlineData("net", "t,vhost=off,vhostforce=on", "--net: vhostforce=on contradicts vhost=off")]
     [InlineData("net", "t,vhost=maybe", "--net: vhost 'maybe' is not on or off")]
+    [InlineData("net", "t,server=on", "--net: server is for vhost-user")]
+    [InlineData("net", "t,vhost-user=s", "--net: tap cannot be given together with vhost-user")]
+    [InlineData("net", "vhost-user=s,vhost=on", "--net: vhost cannot be given together with vhost-user")]
+    [InlineData("net", "vhost-user=s,fd=5", "--net: fd cannot be given together with vhost-user")]
+    [InlineData("net", "vhost-user=s,model=e1000", "--net: model cannot be given together with vhost-user")]
+    [InlineData("net", "vhost-user=", "--net: vhost-user is empty")]
+    [InlineData("net", "vhost-user=s,server=perhaps", "--net: server 'perhaps' is not on or off")]
+    [InlineData("net", "vhost-user=s,queues=65", "--net: queues must be between 1 and 64")]
+    [InlineData("net", "vhost-user=s,queues=2,ctrl_vq=off", "--net: several queues need the control queue")]
+    [InlineData("fs", "vhost-user=s", "--fs: tag is missing")]
+    [InlineData("fs", "tag=,vhost-user=s", "--fs: tag is empty")]
+    [InlineData("fs", "tag=a", "--fs: vhost-user is missing")]
+    [InlineData("fs", "tag=a,vhost-user=", "--fs: vhost-user is empty")]
+    [InlineData("fs", "tag=1234567890123456789012345678901234567,vhost-user=s", "--fs: tag '1234567890123456789012345678901234567' must have at most 36 bytes and no NUL")]
+    [InlineData("fs", "tag=a,vhost-user=s,queues=0", "--fs: queues must be between 1 and 64")]
+    [InlineData("fs", "tag=a,vhost-user=s,queue-size=8", "--fs: queue-size must be a power of two between 16 and 1024")]
     [InlineData("net", "t,queues=2,ctrl_vq=off", "--net: several queues need the control queue")]
     [InlineData("rng", "period=0", "--rng: period must be at least 1ms")]
     [InlineData("net", "t,model=e1001", "--net: model 'e1001' is not one of virtio, e1000")]

@@ -1,4 +1,3 @@
-using KvmSharp.Backends.Net;
 using KvmSharp.Core.Memory;
 using KvmSharp.Devices.Buses;
 using KvmSharp.Devices.Test;
@@ -15,7 +14,7 @@ namespace KvmSharp.Machine.Tests.Modules;
 internal sealed class DeviceBoard : IDisposable
 {
     private readonly Stack<IDisposable> _owned = [];
-    private readonly HostEnds _hostEnds = new(TapBackend.Open);
+    private readonly HostEnds _hostEnds = new(new MachineHost { Loggers = NullLoggerFactory.Instance, OpenChar = (_, _) => new FakeCharBackend() });
     private readonly CharPorts _chars = new((_, _) => new FakeCharBackend());
 
     public DeviceBoard(MachineConfig config)
