@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Backends;
 using KvmSharp.Backends.Vhost.User;
+using KvmSharp.TestKit.Vhost;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio.Devices.Block;
 using KvmSharp.Virtio.Queues;
@@ -113,14 +114,14 @@ public sealed class VhostUserBlockTests : IDisposable
         const uint SetVringBase = 10, SetVringEnable = 18;
         const uint InitialPosition = 0x8000_8000; // both wrap counters
         VirtioDeviceBed bed;
-        using (new FakeVhostUserDisk(_daemon.Socket, VirtioFeatures.RingPacked))
+        using (new FakeVhostUserBackend(_daemon.Socket, VirtioFeatures.RingPacked))
         {
             _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
             bed = Open(VirtioFeatures.RingPacked);
         }
 
         Assert.True(bed.Interrupt.WaitForFault());
-        using FakeVhostUserDisk next = new(_daemon.Socket, VirtioFeatures.RingPacked);
+        using FakeVhostUserBackend next = new(_daemon.Socket, VirtioFeatures.RingPacked);
         Assert.True(SpinWait.SpinUntil(() => !next.Heard.IsEmpty && _backend.Connection is not null, 20000));
         Assert.DoesNotContain(next.Heard, heard => heard.Request == SetVringEnable);
         bed.Device.StopQueue(1);
@@ -146,7 +147,7 @@ public sealed class VhostUserBlockTests : IDisposable
     [Fact]
     public void BackEndDiesAtOnceEachTime_IsLookedForLessOften()
     {
-        using (new FakeVhostUserDisk(_daemon.Socket, 0))
+        using (new FakeVhostUserBackend(_daemon.Socket, 0))
         {
             _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
             Open(0);
@@ -156,7 +157,7 @@ public sealed class VhostUserBlockTests : IDisposable
         Stopwatch time = Stopwatch.StartNew();
         while (time.ElapsedMilliseconds < 2000)
         {
-            using FakeVhostUserDisk next = new(_daemon.Socket, 0);
+            using FakeVhostUserBackend next = new(_daemon.Socket, 0);
             if (SpinWait.SpinUntil(() => !next.Heard.IsEmpty, (int)Math.Max(0, 2000 - time.ElapsedMilliseconds)))
                 lives++;
         }
