@@ -333,7 +333,7 @@ public sealed class VhostUserBackendTests : IDisposable
 
         BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(Path, VhostUserOptions.Disk(16)));
 
-        Assert.Equal($"nothing listens on {Path}: start the vhost-user back end first", error.Message);
+        Assert.Equal($"{Path} is no socket on which somebody listens: start the vhost-user back end first", error.Message);
     }
 
     private static int OpenFiles() => Directory.GetFileSystemEntries("/proc/self/fd").Length;

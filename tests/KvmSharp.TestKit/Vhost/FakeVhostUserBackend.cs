@@ -110,6 +110,14 @@ public sealed unsafe class FakeVhostUserBackend : IDisposable
         return heard ? found! : throw new TimeoutException($"never heard request {request}");
     }
 
+    /// <summary>Sends this on the channel that the front end gave.</summary>
+    public void Say(ReadOnlySpan<byte> message)
+    {
+        WaitFor(SetBackendReqFd);
+        fixed (byte* start = message)
+            _ = Libc.write(Received[SetBackendReqFd].Value, start, (nuint)message.Length);
+    }
+
     /// <summary>Forgets what it heard.</summary>
     public void Forget()
     {

@@ -367,7 +367,8 @@ public sealed class VhostUserBackend : IVhostBackend
 
     private static string Explain(string path, LinuxException error) => error.Errno switch
     {
-        LibcConstants.ENOENT or LibcConstants.ECONNREFUSED => $"nothing listens on {path}: start the vhost-user back end first",
+        LibcConstants.ENOENT => $"nothing listens on {path}: start the vhost-user back end first",
+        LibcConstants.ECONNREFUSED => $"{path} is no socket on which somebody listens: start the vhost-user back end first",
         LibcConstants.ETIMEDOUT => $"what is behind {path} does not answer within {VhostUserSocket.TimeoutSeconds} s: is it a vhost-user back end?",
         LibcConstants.EPROTO or LibcConstants.ECONNRESET or LibcConstants.EPIPE => $"what is behind {path} does not speak vhost-user as a back end does ({error.Message})",
         _ => error.Message,

@@ -131,6 +131,56 @@ public sealed class VhostUserBlockTests : IDisposable
         Assert.Contains((SetVringEnable, 1u, 1u), next.Heard);
     }
 
+    /// <summary>qemu-storage-daemon 7.2 says nothing when its image changes.</summary>
+    [Fact]
+    public void ConfigChange_SaidByTheBackEnd_ReachesTheGuestOnce()
+    {
+        using FakeVhostUserBackend peer = new(_daemon.Socket, 0, FakeVhostUserBackend.MultiQueue | FakeVhostUserBackend.ReplyAck | FakeVhostUserBackend.Config | FakeVhostUserBackend.BackendReq);
+        _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
+        VirtioDeviceBed bed = Open(0);
+        BinaryPrimitives.WriteUInt64LittleEndian(peer.ConfigSpace, 4096);
+
+        peer.Say(FakeVhostUserBackend.Message(request: 2, flags: 1, []));
+        peer.Say(FakeVhostUserBackend.Message(request: 2, flags: 1, []));
+
+        Assert.True(SpinWait.SpinUntil(() => Sectors(bed) == 4096, 10000));
+        Assert.True(SpinWait.SpinUntil(() => peer.Heard.Count(h => h.Request == FakeVhostUserBackend.GetConfig) >= 2, 10000));
+        Assert.Equal(1, bed.Interrupt.ConfigSignals);
+    }
+
+    [Fact]
+    public void Resize_WhileTheDaemonIsGone_IsSeenWhenTheNextOneIsThere()
+    {
+        VirtioDeviceBed bed = Start(0);
+        _daemon.Kill();
+        using (FileStream image = File.OpenWrite(_daemon.Image))
+            image.SetLength(4 * ImageBytes);
+        _daemon.Start();
+
+        Assert.True(SpinWait.SpinUntil(() => Sectors(bed) == 4UL * ImageBytes / 512, 10000));
+        Assert.Equal(1, bed.Interrupt.ConfigSignals);
+    }
+
+    /// <summary>Of a request that reads from the disk: the data, the status and the used ring.</summary>
+    [Fact]
+    public void Log_OfTheDaemon_HasThePagesThatItWroteTo()
+    {
+        VirtioDeviceBed bed = Start(0);
+        using VhostUserLog log = new(bed.Memory);
+        Assert.True(_backend!.TryStartLog(log));
+
+        Assert.Equal(0, Run(bed, 0, VirtioBlk.VIRTIO_BLK_T_IN, sector: 0, write: false));
+
+        List<ulong> pages = [];
+        Assert.True(SpinWait.SpinUntil(() => log.TryTake(pages, 1000) && pages.Count >= 3, 5000));
+        Assert.Contains(Buffer >> 12, pages);
+        Assert.Contains(Status >> 12, pages);
+        Assert.Contains(bed.Drivers[0].DeviceArea >> 12, pages);
+        _backend.StopLog();
+        Assert.Equal(0, Run(bed, 0, VirtioBlk.VIRTIO_BLK_T_IN, sector: 0, write: false));
+        Assert.True(log.TryTake(pages, 1000));
+    }
+
     [Fact]
     public void Connect_PeerIsSilent_SaysSoInTime()
     {
@@ -239,6 +289,13 @@ public sealed class VhostUserBlockTests : IDisposable
         });
         killer.Start();
         killer.Join(Random.Shared.Next(0, 40));
+    }
+
+    private static ulong Sectors(VirtioDeviceBed bed)
+    {
+        byte[] capacity = new byte[8];
+        bed.Device.ReadConfig(0, capacity);
+        return BinaryPrimitives.ReadUInt64LittleEndian(capacity);
     }
 
     private static byte Run(VirtioDeviceBed bed, int queue, uint type, ulong sector, bool write, bool data = true)
