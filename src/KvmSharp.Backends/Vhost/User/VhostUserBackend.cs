@@ -97,8 +97,11 @@ public sealed class VhostUserBackend : IVhostBackend
     }
 
     /// <summary>Connects, and asks what the back end can. Throws <see cref="BackendException"/> with one line for the user.</summary>
-    public static VhostUserBackend Connect(string path, VhostUserOptions options)
+    /// <param name="path">Of a unix socket on which it listens.</param>
+    /// <param name="options">What it is to serve; null: a disk.</param>
+    public static VhostUserBackend Connect(string path, VhostUserOptions? options = null)
     {
+        options ??= VhostUserOptions.Disk(VhostUserOptions.DiskQueueSize);
         VhostUserEndpoint endpoint = new(path, listen: false);
         try
         {
