@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
@@ -26,6 +27,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -53,11 +55,13 @@
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
+#include <linux/landlock.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <linux/userfaultfd.h>
 #include <linux/vfio.h>
@@ -71,6 +75,10 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
+
+#if __has_include(<seccomp.h>)
+#include <seccomp.h>
+#endif
 
 #define PROBE_STRUCT(name, type)       printf("struct %s %zu\n", name, sizeof(type));
 #define PROBE_FIELD(name, type, path)  printf("field %s %zu %zu\n", name, offsetof(type, path), sizeof(((type *)0)->path));

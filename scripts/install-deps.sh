@@ -41,6 +41,7 @@ need iperf3 has iperf3
 need dpdk-dev has dpdk-testpmd                     # vhost-user tests: its vhost behind our networks
 need qemu-system-common test -x /usr/lib/qemu/virtiofsd # and behind our file systems
 need ethtool has ethtool
+need libseccomp2 test -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2   # filters of the sandbox
 need e2fsprogs has resize2fs
 need iproute2 has bridge
 need iputils-ping has ping

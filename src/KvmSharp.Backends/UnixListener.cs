@@ -2,19 +2,19 @@ using System.Runtime.InteropServices;
 using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
+using KvmSharp.Core.HostPaths;
 
 namespace KvmSharp.Backends;
 
 /// <summary>A unix stream socket that listens. Its file takes the place of one that nobody listens on any more, and is removed at the end if it is still ours.</summary>
 public sealed unsafe class UnixListener : IDisposable
 {
-    /// <summary>sun_path less the zero at its end.</summary>
-    private const int MaxPathBytes = 107;
-
-    private readonly (ulong Inode, uint Major, uint Minor) _identity;
+    private readonly IDisposable _kept;
 
     /// <summary>Throws <see cref="BackendException"/> if the path is taken by something that is not a stale socket, or cannot be bound.</summary>
-    public UnixListener(string path)
+    /// <param name="path">Where it listens.</param>
+    /// <param name="paths">Who removes the socket at the end; null: this program itself.</param>
+    public UnixListener(string path, IHostPaths? paths = null)
     {
         Path = path;
         RemoveStale(path);
@@ -27,8 +27,15 @@ public sealed unsafe class UnixListener : IDisposable
             throw new BackendException($"cannot listen on {path}: {cause}");
         }
 
-        TryStat(path, out statx made);
-        _identity = Identity(made);
+        try
+        {
+            _kept = (paths ?? OwnPaths.Instance).Keep(path);
+        }
+        catch (LinuxException e)
+        {
+            File.Dispose();
+            throw new BackendException($"cannot listen on {path}: {e.Message}", e);
+        }
     }
 
     public string Path { get; }
@@ -48,8 +55,7 @@ public sealed unsafe class UnixListener : IDisposable
         if (File.IsClosed)
             return;
         File.Dispose();
-        if (TryStat(Path, out statx now) && Identity(now) == _identity)
-            Unlink(Path);
+        _kept.Dispose();
     }
 
     private static FileDescriptor Create()
@@ -75,10 +81,10 @@ public sealed unsafe class UnixListener : IDisposable
     {
         sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
         int length = Encoding.UTF8.GetByteCount(path);
-        if (length is 0 or > MaxPathBytes)
-            throw new BackendException($"cannot listen on {path}: a socket path has 1 to {MaxPathBytes} bytes");
+        if (length is 0 or > OwnPaths.MaxSocketPathBytes)
+            throw new BackendException($"cannot listen on {path}: a socket path has 1 to {OwnPaths.MaxSocketPathBytes} bytes");
         // SAFETY: length is below sun_path's 108 bytes, the last of which stays 0.
-        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, MaxPathBytes));
+        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, OwnPaths.MaxSocketPathBytes));
         return address;
     }
 
@@ -91,8 +97,6 @@ public sealed unsafe class UnixListener : IDisposable
         result = read;
         return ok;
     }
-
-    private static (ulong Inode, uint Major, uint Minor) Identity(in statx stat) => (stat.stx_ino, stat.stx_dev_major, stat.stx_dev_minor);
 
     private static void Unlink(string path)
     {

@@ -5,6 +5,7 @@ using KvmSharp.Core;
 using KvmSharp.Kvm;
 using KvmSharp.Machine.Boot;
 using KvmSharp.Machine.Config;
+using KvmSharp.Sandbox;
 
 namespace KvmSharp.Cli;
 
@@ -26,6 +27,12 @@ internal static class ErrorReport
                 output.Error(OneLine(error.Message));
                 return ExitCode.HostCannot;
             case BootException or BackendException:
+                output.Error(OneLine(error.Message));
+                return ExitCode.BadUsage;
+            case SandboxException { IsBadInput: false }:
+                output.Error(OneLine(error.Message));
+                return ExitCode.HostCannot;
+            case SandboxException:
                 output.Error(OneLine(error.Message));
                 return ExitCode.BadUsage;
             case BenchException:

@@ -22,4 +22,7 @@ internal enum ExitCode
 
     /// <summary>A signal ended the guest: it did not power off within the grace period, or was not asked to.</summary>
     Stopped = 10,
+
+    /// <summary>The sandbox ended the program for a system call that its thread has not (native-shims/sandbox.h).</summary>
+    Violation = 12,
 }

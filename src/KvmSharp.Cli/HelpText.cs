@@ -136,7 +136,7 @@ internal static class HelpText
         On a terminal: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h shows the keys, Ctrl-A Ctrl-A sends Ctrl-A.
 
         Exit status: 0 guest powered off (or reset with --no-reboot), 2 bad usage, 4 this host cannot, 6 guest panic or triple fault,
-        8 internal error, 10 stopped by a signal, odd: the guest's debug-exit (value << 1 | 1).
+        8 internal error, 10 stopped by a signal, 12 ended by the sandbox, odd: the guest's debug-exit (value << 1 | 1).
 
         """;
 

@@ -51,7 +51,7 @@ internal sealed class PauseSignals : IDisposable
             if (!_started)
             {
                 _started = true;
-                HostThread.Create("pause", Obey, 256 * 1024).Start();
+                ThreadStarter.Start(HostThread.Create("pause", ThreadRole.Control, Obey, 256 * 1024));
             }
 
             Monitor.PulseAll(_gate);

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using KvmSharp.Abi;
+using KvmSharp.Core;
+using KvmSharp.Core.HostPaths;
 using KvmSharp.Machine.Config;
 
 namespace KvmSharp.Cli;
@@ -8,14 +10,15 @@ namespace KvmSharp.Cli;
 /// <summary>A file with our process id, there complete or not at all, removed at the end. Refused while a live process holds it.</summary>
 internal sealed class PidFile : IDisposable
 {
-    private readonly string _path;
     private readonly string _content = Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n";
 
-    private PidFile(string path) => _path = path;
+    private IDisposable? _kept;
 
-    public static PidFile Create(string path)
+    /// <param name="path">Of the file.</param>
+    /// <param name="paths">Who removes it at the end.</param>
+    public static PidFile Create(string path, IHostPaths paths)
     {
-        var file = new PidFile(path);
+        var file = new PidFile();
         Check(path);
         string temporary = $"{path}.{Environment.ProcessId}";
         try
@@ -29,8 +32,10 @@ internal sealed class PidFile : IDisposable
                 if (!TryLink(temporary, path))
                     throw new ConfigException($"cannot write pid file {path}: another process is writing it too");
             }
+
+            file._kept = paths.Keep(path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or LinuxException)
         {
             throw new ConfigException($"cannot write pid file {path}: {Printable.Line(e.Message)}");
         }
@@ -57,11 +62,7 @@ internal sealed class PidFile : IDisposable
             throw new ConfigException($"pid file {path} is held by process {text}, which is running", "give every machine a pid file of its own");
     }
 
-    public void Dispose()
-    {
-        if (TryRead(_path) == _content.Trim())
-            TryDelete(_path);
-    }
+    public void Dispose() => _kept?.Dispose();
 
     private static string? TryRead(string path)
     {

@@ -140,5 +140,5 @@ internal sealed class StopSignals : IDisposable
         }
     }
 
-    private static void StartThread(string name, ThreadStart body) => HostThread.Create(name, body, 256 * 1024).Start();
+    private static void StartThread(string name, ThreadStart body) => ThreadStarter.Start(HostThread.Create(name, ThreadRole.Control, body, 256 * 1024));
 }

@@ -11,12 +11,14 @@ public static class HostThread
 
     /// <summary>A background thread, not started yet.</summary>
     /// <param name="name">The host cuts it to 15 bytes.</param>
+    /// <param name="role">Decides what the thread may ask of the kernel in a confined program.</param>
     /// <param name="body">What it does; it must not throw.</param>
     /// <param name="maxStackSize">In bytes; 0: the default.</param>
-    public static Thread Create(string name, ThreadStart body, int maxStackSize = 0) =>
+    public static Thread Create(string name, ThreadRole role, ThreadStart body, int maxStackSize = 0) =>
         new(() =>
         {
             SetHostName(name);
+            TakeRole(role);
             body();
             Tracing.Tracer.Detach();
         }, maxStackSize)
@@ -24,6 +26,14 @@ public static class HostThread
             Name = name,
             IsBackground = true,
         };
+
+    /// <summary>Gives the calling thread its role, for good. The program cannot go on with a thread that has more rights than its role.</summary>
+    public static void TakeRole(ThreadRole role)
+    {
+        int result = NativeShims.kvmsharp_sandbox_role((int)role);
+        if (result < 0)
+            Environment.FailFast(new LinuxException($"confine a thread as {role}", -result).Message);
+    }
 
     private static unsafe void SetHostName(string name)
     {

@@ -26,7 +26,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
 
     public Board Build()
     {
-        KvmSystem system = Own(KvmSystem.Open(config.KvmDevice));
+        KvmSystem system = hostEnds.Kvm(config.KvmDevice);
         if (config.Cpus.Count > system.MaxVcpus)
             throw new ConfigException($"{config.Cpus.Count} cpus are more than this host's KVM allows", $"use at most {system.MaxVcpus}");
         KvmVm vm = Own(KvmVm.Create(system, VmOptions()));
@@ -34,7 +34,8 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         int addressBits = AddressBits(cpuid);
         CheckMemoryFits(addressBits);
 
-        GuestMemory memory = Own(GuestMemory.Create(config.Memory.ToOptions()));
+        GuestMemoryOptions options = config.Memory.ToOptions();
+        GuestMemory memory = Own(GuestMemory.Create(options with { File = hostEnds.MemoryFile(options) }));
         var load = Own(new GuestLoad(memory, MakeBootRequest()));
         vm.AddMemory(memory);
 
@@ -135,6 +136,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
             Modules = boot.Modules,
             CommandLine = boot.Append,
             Protocol = boot.Protocol,
+            Files = hostEnds.BootFiles,
             RsdpAddress = AcpiTables.RsdpAddress,
             KernelCache = boot.NoKernelCache ? null : KernelCache.ForUser(loggers.CreateLogger("boot")),
         };

@@ -1,5 +1,6 @@
 using KvmSharp.Backends.Net;
 using KvmSharp.Core.Chars;
+using KvmSharp.Core.HostPaths;
 using KvmSharp.Machine.Config;
 using Microsoft.Extensions.Logging;
 
@@ -22,6 +23,9 @@ public sealed record MachineHost
 
     /// <summary>The machine is made to see whether it can be, and does not run: it waits for nobody.</summary>
     public bool IsRehearsal { get; init; }
+
+    /// <summary>Who removes and connects by path while the machine runs.</summary>
+    public IHostPaths Paths { get; init; } = OwnPaths.Instance;
 
     /// <summary>Called once, on the starting thread, right before the first vCPU enters the guest.</summary>
     public Action? OnStarted { get; init; }

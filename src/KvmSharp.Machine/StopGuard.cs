@@ -17,7 +17,7 @@ internal sealed class StopGuard : IDisposable
     {
         _limit = limit;
         _onStuck = onStuck;
-        HostThread.Create("stop-guard", Watch, 256 * 1024).Start();
+        ThreadStarter.Start(HostThread.Create("stop-guard", ThreadRole.Control, Watch, 256 * 1024));
     }
 
     public void Dispose()

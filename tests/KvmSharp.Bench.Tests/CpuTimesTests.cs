@@ -24,7 +24,7 @@ public sealed class CpuTimesTests
     [Fact]
     public void Read_ThreadThatWorks_IsCountedByItsName()
     {
-        Thread thread = HostThread.Create("bench burns", static () =>
+        Thread thread = HostThread.Create("bench burns", ThreadRole.Runtime, static () =>
         {
             for (var watch = Stopwatch.StartNew(); watch.ElapsedMilliseconds < 20_000 && !s_done;)
             {

@@ -8,7 +8,7 @@ public sealed class HostThreadTests
     public void Create_Name_IsSeenByTheHost(string name, string seen)
     {
         string? comm = null;
-        Thread thread = HostThread.Create(name, () => comm = File.ReadAllText("/proc/thread-self/comm"));
+        Thread thread = HostThread.Create(name, ThreadRole.Runtime, () => comm = File.ReadAllText("/proc/thread-self/comm"));
 
         Assert.True(thread.IsBackground);
         thread.Start();

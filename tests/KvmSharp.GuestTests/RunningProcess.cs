@@ -28,6 +28,10 @@ internal sealed class RunningProcess : IDisposable
         }
     }
 
+    public int Id => _process.Id;
+
+    public bool IsRunning => !_process.HasExited;
+
     /// <summary>Starts a program; its stdin is a pipe that <see cref="Write"/> feeds.</summary>
     public static RunningProcess Start(string program, IEnumerable<string> arguments)
     {

@@ -17,7 +17,8 @@ public sealed class ReferenceGraphTests
         ["Machine"] = ["Core", "Kvm", "Devices", "Backends", "Virtio", "Emulated"],
         ["Bench"] = ["Kvm", "Devices", "Backends", "Machine"],
         ["Serve"] = ["Core", "Backends", "Virtio", "Machine"],
-        ["Cli"] = ["Machine", "Backends", "Bench", "Serve"],
+        ["Sandbox"] = ["Core"],
+        ["Cli"] = ["Machine", "Backends", "Bench", "Serve", "Sandbox"],
     };
 
     public static TheoryData<string> Projects => [.. Directory.GetDirectories(Path.Combine(RepositoryRoot(), "src")).Where(HasProject).Select(Name)];

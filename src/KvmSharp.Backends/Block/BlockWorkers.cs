@@ -97,9 +97,9 @@ internal sealed unsafe class BlockWorkers : IDisposable
 
     private void StartThread()
     {
-        Thread thread = HostThread.Create($"blk-worker-{_threadCount}", Run, 256 * 1024);
+        Thread thread = HostThread.Create($"blk-worker-{_threadCount}", ThreadRole.Io, Run, 256 * 1024);
         _threads[_threadCount++] = thread;
-        thread.Start();
+        ThreadStarter.Start(thread);
     }
 
     private void Run()

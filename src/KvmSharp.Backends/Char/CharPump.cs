@@ -55,7 +55,7 @@ internal sealed unsafe class CharPump : IDisposable
         _output = output;
         _listener = listener;
         _filter = filter;
-        _thread = HostThread.Create(threadName, Loop, 256 * 1024);
+        _thread = HostThread.Create(threadName, ThreadRole.Runtime, Loop, 256 * 1024);
     }
 
     /// <summary>Bytes of output that nobody took.</summary>

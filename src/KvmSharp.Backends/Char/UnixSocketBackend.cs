@@ -1,4 +1,5 @@
 using KvmSharp.Core.Chars;
+using KvmSharp.Core.HostPaths;
 
 namespace KvmSharp.Backends.Char;
 
@@ -12,9 +13,11 @@ public sealed class UnixSocketBackend : ICharBackend
     private readonly CharPump _pump;
 
     /// <summary>Throws <see cref="BackendException"/> if the path is taken by something that is not a stale socket, or cannot be bound.</summary>
-    public UnixSocketBackend(string path)
+    /// <param name="path">Where it listens.</param>
+    /// <param name="paths">Who removes the socket at the end; null: this program itself.</param>
+    public UnixSocketBackend(string path, IHostPaths? paths = null)
     {
-        _listener = new UnixListener(path);
+        _listener = new UnixListener(path, paths);
         _pump = new CharPump("char-unix", null, null, _listener.File);
     }
 

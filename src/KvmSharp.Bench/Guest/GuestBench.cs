@@ -28,7 +28,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     {
         // A thread of its own, as its network is: what it starts shares that, and it goes with them.
         ExceptionDispatchInfo? failure = null;
-        Thread thread = HostThread.Create("bench guests", () =>
+        Thread thread = HostThread.Create("bench guests", ThreadRole.Control, () =>
         {
             try
             {

@@ -41,7 +41,7 @@ internal sealed unsafe class FramePeer : IDisposable
             throw;
         }
 
-        _thread = HostThread.Create("bench peer", work == RoundTrip ? Echo : Flood);
+        _thread = HostThread.Create("bench peer", ThreadRole.Io, work == RoundTrip ? Echo : Flood);
         _thread.Start();
     }
 

@@ -27,7 +27,7 @@ internal sealed class KvmSharpRun : IGuestRun
     {
         _leavesByPort = config.DebugExitPort is not null;
         _machine = Machine.Machine.Create(config, new MachineHost { Loggers = loggers, OpenChar = (_, _) => _port });
-        _thread = HostThread.Create("bench machine", Run);
+        _thread = HostThread.Create("bench machine", ThreadRole.Control, Run);
         _thread.Start();
     }
 

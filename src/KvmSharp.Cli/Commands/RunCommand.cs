@@ -3,9 +3,11 @@ using KvmSharp.Backends.Char;
 using KvmSharp.Backends.Net;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
+using KvmSharp.Core.HostPaths;
 using KvmSharp.Core.Tracing;
 using KvmSharp.Machine;
 using KvmSharp.Machine.Config;
+using KvmSharp.Sandbox;
 
 namespace KvmSharp.Cli.Commands;
 
@@ -22,13 +24,19 @@ internal static class RunCommand
 
     private static ExitCode Run(MachineConfig config, StderrLoggerFactory loggers, CliOutput output)
     {
+        HostThread.TakeRole(ThreadRole.Control);
         if (config.Trace is { } trace)
             TraceOutput.Check(trace.Path);
-        using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path) : null;
+        using var sandbox = new RunSandbox(config.Sandbox, loggers);
+        // Before memory is taken, which counts where the program is then.
+        if (config.ControlGroup is { } group)
+            ControlGroup.Join(group);
+        using PidFile? pidFile = config.PidFile is { } path ? PidFile.Create(path, sandbox.Paths) : null;
         using var stop = new StopSignals(config.Grace, output);
         var host = new MachineHost
         {
-            Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, stop, output), OnStuck = who => Leave(who, output), Stop = stop.Asked,
+            Loggers = loggers, OpenChar = (use, c) => OpenChar(use, c, sandbox.Paths, stop, output), Paths = sandbox.Paths, OnStuck = who => Leave(who, output),
+            Stop = stop.Asked,
         };
         MachineExit exit;
         MachineStatistics statistics;
@@ -36,6 +44,7 @@ internal static class RunCommand
         {
             // Not before the machine is there: one that cannot be made leaves no file.
             using TraceSession? session = config.Trace is { } file ? TraceOutput.Start(file, $"kvmsharp {config.Name}", loggers) : null;
+            sandbox.Enter();
             stop.Attach(machine);
             using var pause = new PauseSignals(machine, output);
             exit = machine.Run();
@@ -127,7 +136,7 @@ internal static class RunCommand
             throw new BackendException($"cannot use {path}: there is no directory {folder}");
     }
 
-    private static ICharBackend OpenChar(string use, CharConfig config, StopSignals stop, CliOutput output)
+    private static ICharBackend OpenChar(string use, CharConfig config, IHostPaths paths, StopSignals stop, CliOutput output)
     {
         switch (config.Kind)
         {
@@ -136,7 +145,7 @@ internal static class RunCommand
             case CharKind.File:
                 return new FileBackend(config.Path!);
             case CharKind.Unix:
-                return new UnixSocketBackend(config.Path!);
+                return new UnixSocketBackend(config.Path!, paths);
             case CharKind.Pty:
                 var pty = new PtyBackend();
                 output.Error($"{use} on {pty.Path}");

@@ -72,7 +72,7 @@ public sealed unsafe partial class EventLoop : IDisposable
             throw new InvalidOperationException($"event loop {Name} was started before");
         LinuxException? startError = null;
         using ManualResetEventSlim started = new();
-        _thread = HostThread.Create(Name, () =>
+        _thread = HostThread.Create(Name, ThreadRole.Io, () =>
         {
             startError = CpuAffinity.TryPinCurrentThread(_options.Cpus);
             bool run = startError is null;

@@ -57,7 +57,7 @@ public sealed unsafe class GuestMemory : IDisposable
             throw new ArgumentException("huge pages cannot be merged: choose one of the two", nameof(options));
         ulong backing = GuestMemoryHost.BackingSize(options);
         // Same-page merging works on private anonymous memory only.
-        FileDescriptor? file = options.Mergeable ? null : GuestMemoryHost.CreateFile(options, backing);
+        FileDescriptor? file = options.Mergeable ? null : GuestMemoryHost.OpenFile(options, backing);
         MappedRegion? mapping = null;
         try
         {

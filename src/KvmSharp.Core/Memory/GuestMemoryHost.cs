@@ -20,32 +20,13 @@ internal static unsafe class GuestMemoryHost
         return checked((options.SizeBytes + page - 1) / page * page);
     }
 
-    internal static FileDescriptor CreateFile(GuestMemoryOptions options, ulong size)
+    /// <summary>A file of the memory's own, or the one that it is given, empty and of this size.</summary>
+    internal static FileDescriptor OpenFile(GuestMemoryOptions options, ulong size)
     {
-        FileDescriptor? file = options.HugePages ? null : HugeTmpfs.TryCreateFile();
-        file ??= CreateMemfd(options);
-        if (size <= long.MaxValue && Libc.ftruncate(file.Value, (long)size) == 0)
-        {
-            // Who shares it (a vhost-user back end) cannot take it from under us. A tmpfs has no seals to give and refuses.
-            _ = Libc.fcntl(file.Value, LibcConstants.F_ADD_SEALS, LibcConstants.F_SEAL_SHRINK | LibcConstants.F_SEAL_GROW | LibcConstants.F_SEAL_SEAL);
-            return file;
-        }
-
-        int errno = size <= long.MaxValue ? Marshal.GetLastPInvokeError() : LibcConstants.EFBIG;
-        file.Dispose();
-        throw new LinuxException($"allocate {HostMemoryInfo.Text(size)} of guest memory", errno);
-    }
-
-    private static FileDescriptor CreateMemfd(GuestMemoryOptions options)
-    {
-        uint flags = LibcConstants.MFD_CLOEXEC | LibcConstants.MFD_ALLOW_SEALING | (options.HugePages ? LibcConstants.MFD_HUGETLB : 0);
-        fixed (byte* name = "kvmsharp-ram\0"u8)
-        {
-            int fd = Libc.memfd_create(name, flags);
-            return fd >= 0
-                ? new FileDescriptor(fd)
-                : throw LinuxException.FromLastError("memfd_create for guest memory", options.HugePages ? "the host has no huge pages, run without" : null);
-        }
+        if (options.File is { } given)
+            return given.Prepare(size);
+        using GuestMemoryFile file = GuestMemoryFile.Create(options);
+        return file.Prepare(size);
     }
 
     internal static MappedRegion Map(GuestMemoryOptions options, FileDescriptor? file, ulong size)

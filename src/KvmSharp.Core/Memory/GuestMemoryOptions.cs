@@ -20,4 +20,7 @@ public sealed record GuestMemoryOptions
 
     /// <summary>Bind RAM to this NUMA node (mbind MPOL_BIND); null leaves the host's policy.</summary>
     public int? NumaNode { get; init; }
+
+    /// <summary>The file to use again, which stays its owner's; null: a new one. Not for mergeable memory.</summary>
+    public GuestMemoryFile? File { get; init; }
 }

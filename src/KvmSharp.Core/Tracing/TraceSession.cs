@@ -31,7 +31,7 @@ public sealed class TraceSession : IDisposable
         _options = options;
         _file = new TraceFile(options.Path);
         _json = new TraceJson(Tracer.Now, options.ProcessName);
-        _writer = HostThread.Create("trace", Write);
+        _writer = HostThread.Create("trace", ThreadRole.Runtime, Write);
     }
 
     /// <summary>Begins. Throws <see cref="LinuxException"/> if the file cannot be written, <see cref="InvalidOperationException"/> while another session runs.</summary>

@@ -37,8 +37,8 @@ internal sealed class DeviceTimer(string name, Action callback) : IDisposable
             _deadline = Stopwatch.GetTimestamp() + ticks;
             if (_thread is null)
             {
-                _thread = HostThread.Create(name, Run);
-                _thread.Start();
+                _thread = HostThread.Create(name, ThreadRole.Runtime, Run);
+                ThreadStarter.Start(_thread);
             }
             else
             {

@@ -35,7 +35,7 @@ public sealed unsafe partial class Vcpu
             if (_state != VcpuState.Created)
                 throw new InvalidOperationException($"vCPU {Index} was started before");
             _state = VcpuState.Running;
-            _thread = HostThread.Create($"vcpu {Index}", ThreadMain, 512 * 1024);
+            _thread = HostThread.Create($"vcpu {Index}", ThreadRole.Vcpu, ThreadMain, 512 * 1024);
             _thread.Start();
         }
     }

@@ -29,15 +29,18 @@ internal sealed unsafe class BootFile : IDisposable
     internal ulong Length { get; }
 
     /// <summary>Opens a regular, non-empty file; <see cref="BootException"/> otherwise.</summary>
-    internal static BootFile Open(string role, string path)
+    /// <param name="role">For messages.</param>
+    /// <param name="path">Of the file.</param>
+    /// <param name="files">Where it stays open for the next time; null: nowhere.</param>
+    internal static BootFile Open(string role, string path, BootFiles? files)
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
             throw new BootException($"{role}: the path is empty or holds a NUL; give the path of a file");
         FileDescriptor? file = null;
         try
         {
-            // O_NONBLOCK: a FIFO given by mistake must not hang us in open(2).
-            file = FileDescriptor.Open(path, LibcConstants.O_RDONLY | LibcConstants.O_NONBLOCK);
+            using BootFiles? once = files is null ? new BootFiles() : null;
+            file = (files ?? once)!.Open(path);
             byte probe;
             if (Libc.pread(file.Value, &probe, 1, 0) < 0)
                 throw LinuxException.FromLastError($"read {path}");

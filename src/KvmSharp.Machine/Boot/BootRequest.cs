@@ -21,6 +21,9 @@ public sealed record BootRequest
     /// <summary>Where kernels are kept unpacked; null: a bzImage unpacks itself.</summary>
     public KernelCache? KernelCache { get; init; }
 
+    /// <summary>Where the files stay open for the next boot; null: nowhere.</summary>
+    public BootFiles? Files { get; init; }
+
     /// <summary>Ranges added to the memory map beside RAM and the firmware areas every guest gets; they must not overlap those.</summary>
     public IReadOnlyList<BootMemoryRange> ExtraRanges { get; init; } = [];
 

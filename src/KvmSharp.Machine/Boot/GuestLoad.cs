@@ -16,7 +16,7 @@ internal sealed class GuestLoad : IDisposable
 
     internal GuestLoad(GuestMemory memory, BootRequest request)
     {
-        _thread = HostThread.Create("boot", () => Run(memory, request));
+        _thread = HostThread.Create("boot", ThreadRole.Control, () => Run(memory, request));
         _thread.Start();
     }
 

@@ -12,7 +12,7 @@ public static class KernelLoader
     /// <summary>Loads and returns the entry state of the first vCPU.</summary>
     public static BootEntry Load(GuestMemory memory, BootRequest request)
     {
-        using BootFile kernel = BootFile.Open("kernel", request.KernelPath);
+        using BootFile kernel = BootFile.Open("kernel", request.KernelPath, request.Files);
         if (memory.Regions[0].End <= BootLayout.OneMiB)
             throw new BootException("guest memory ends below 1 MiB, where kernels load; give the guest more memory");
         Span<byte> buffer = stackalloc byte[MultibootHeader.SearchLength]; // the other formats are recognised by less

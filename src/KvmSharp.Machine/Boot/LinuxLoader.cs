@@ -26,7 +26,7 @@ internal static class LinuxLoader
 
         using CachedKernel? unpacked = OpenUnpacked(memory, request, kernel, header);
         LoadedRange image = unpacked is null ? LoadPacked(memory, kernel, header) : new(unpacked.LinkStart, unpacked.LinkStart + unpacked.Span);
-        (ulong initrd, ulong initrdLength) = LoadInitrd(memory, request.InitrdPath, header, image.End);
+        (ulong initrd, ulong initrdLength) = LoadInitrd(memory, request, header, image.End);
         ulong entry = image.Start + Entry64;
         var random = false;
         if (unpacked is not null)
@@ -70,7 +70,7 @@ internal static class LinuxLoader
     /// <summary>The kernel out of the cache, if it has a place in this guest where it is linked; more memory leaves it more.</summary>
     private static CachedKernel? OpenUnpacked(GuestMemory memory, BootRequest request, BootFile kernel, LinuxSetupHeader header)
     {
-        CachedKernel? unpacked = request.KernelCache?.Open(kernel, header);
+        CachedKernel? unpacked = request.KernelCache?.Open(kernel, header, request.Files);
         ulong lowEnd = memory.Regions[0].End;
         if (unpacked is null || (unpacked.LinkStart >= BootLayout.OneMiB && unpacked.LinkStart < lowEnd && unpacked.Span <= lowEnd - unpacked.LinkStart))
             return unpacked;
@@ -100,11 +100,11 @@ internal static class LinuxLoader
     }
 
     /// <summary>As high as possible: the kernel reserves it there, and low memory stays whole.</summary>
-    private static (ulong Address, ulong Length) LoadInitrd(GuestMemory memory, string? path, LinuxSetupHeader header, ulong kernelEnd)
+    private static (ulong Address, ulong Length) LoadInitrd(GuestMemory memory, BootRequest request, LinuxSetupHeader header, ulong kernelEnd)
     {
-        if (string.IsNullOrEmpty(path))
+        if (string.IsNullOrEmpty(request.InitrdPath))
             return (0, 0);
-        using BootFile file = BootFile.Open("initrd", path);
+        using BootFile file = BootFile.Open("initrd", request.InitrdPath, request.Files);
         ReadOnlySpan<GuestMemoryRegion> regions = memory.Regions;
         ulong top = regions[0].End;
         if (!header.InitrdAbove4G)

@@ -14,14 +14,14 @@ internal sealed class MultibootInfo(GuestMemory memory, LowMemory low)
     private uint _moduleCount;
 
     /// <summary>Loads modules one after the other, page aligned, right above the kernel, where small kernels expect them.</summary>
-    internal LoadedRange LoadModules(IReadOnlyList<BootModule> modules, ulong kernelEnd)
+    internal LoadedRange LoadModules(IReadOnlyList<BootModule> modules, BootFiles? files, ulong kernelEnd)
     {
         byte[] list = new byte[modules.Count * ModuleLength];
         ulong next = Math.Max(kernelEnd, BootLayout.OneMiB);
         LoadedRange first = default;
         for (int i = 0; i < modules.Count; i++)
         {
-            using BootFile file = BootFile.Open("module", modules[i].Path);
+            using BootFile file = BootFile.Open("module", modules[i].Path, files);
             next = BootLayout.AlignUp(next, GuestMemory.PageSize);
             if (!file.TryReadToGuest(memory, next, 0, file.Length) || next >= memory.Regions[0].End)
                 throw ImagePlacement.DoesNotFit(file, memory);

@@ -32,7 +32,7 @@ internal static class MultibootLoader
         ulong gdt = low.Take(BootSegments.GdtLength);
         BootSegments.WriteGdt(memory, gdt, BootMode.Protected32);
         MultibootInfo info = new(memory, low);
-        LoadedRange first = info.LoadModules(ImagePlacement.AllModules(request), ImagePlacement.End(loaded));
+        LoadedRange first = info.LoadModules(ImagePlacement.AllModules(request), request.Files, ImagePlacement.End(loaded));
         ulong address = info.Write(request);
         return ProtectedEntry.Create(BootProtocol.Multiboot, entry, gdt, loaded, first) with { Rax = BootloaderMagic, Rbx = address };
     }

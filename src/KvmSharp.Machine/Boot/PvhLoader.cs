@@ -66,7 +66,7 @@ internal static class PvhLoader
         LoadedRange first = default;
         for (int i = 0; i < modules.Count; i++)
         {
-            using BootFile file = BootFile.Open(i == 0 ? "initrd" : "module", modules[i].Path);
+            using BootFile file = BootFile.Open(i == 0 ? "initrd" : "module", modules[i].Path, request.Files);
             ulong address = file.Length <= top ? BootLayout.AlignDown(top - file.Length, GuestMemory.PageSize) : 0;
             if (address < floor || !file.TryReadToGuest(memory, address, 0, file.Length))
                 throw ImagePlacement.DoesNotFit(file, memory);

@@ -42,6 +42,12 @@ public sealed record MachineConfig
     /// <summary>What the machine's threads do is written to a file; null: it is not.</summary>
     public TraceConfig? Trace { get; init; }
 
+    /// <summary>How the program confines itself.</summary>
+    public SandboxConfig Sandbox { get; init; } = new();
+
+    /// <summary>The control group of the host that the program joins; null: it stays where it is.</summary>
+    public string? ControlGroup { get; init; }
+
     /// <summary>Where the process id is written; null: nowhere.</summary>
     public string? PidFile { get; init; }
 

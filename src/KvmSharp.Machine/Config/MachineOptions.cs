@@ -131,6 +131,8 @@ public static class MachineOptions
             Apply = (c, v) => c with { Grace = v[^1].Duration("grace")!.Value },
             Write = (w, c) => w.WriteString("grace", c.Grace.TotalMilliseconds.ToString("0.###", CultureInfo.InvariantCulture) + "ms"),
         },
+        SandboxConfig.Option,
+        Path("cgroup", "Running", "PATH", "the control group (version 2) to join, below /sys/fs/cgroup", c => c.ControlGroup, (c, v) => c with { ControlGroup = v }),
         Path("pidfile", "Running", "FILE", "holds the process id while running", c => c.PidFile, (c, v) => c with { PidFile = v }),
         new()
         {

@@ -10,7 +10,7 @@ internal static class VhostUserModule
     public static VhostUserBackend Connect(BoardContext board, DeviceConfig config, string name, string socket, VhostUserOptions options)
     {
         RequireSharedMemory(board, name);
-        return board.HostEnds.Get(config, () => VhostUserBackend.Connect(socket, options));
+        return board.HostEnds.Get(config, () => VhostUserBackend.Connect(socket, options, board.HostEnds.Paths));
     }
 
     /// <summary>Throws <see cref="ConfigException"/> if no other process can map the guest's memory.</summary>

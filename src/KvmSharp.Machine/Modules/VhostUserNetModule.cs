@@ -32,8 +32,8 @@ internal static class VhostUserNetModule
     {
         VhostUserOptions options = VhostUserOptions.Net(config.Mtu);
         VhostUserBackend backend = config.Server
-            ? VhostUserBackend.Accept(config.Socket, options, message => logger.LogWarning("{Message}", message), board.HostEnds.Host.Stop)
-            : VhostUserBackend.Connect(config.Socket, options);
+            ? VhostUserBackend.Accept(config.Socket, options, message => logger.LogWarning("{Message}", message), board.HostEnds.Host.Stop, board.HostEnds.Paths)
+            : VhostUserBackend.Connect(config.Socket, options, board.HostEnds.Paths);
         return new VhostUserNet(backend, config.Queues, config.Mtu);
     }
 }

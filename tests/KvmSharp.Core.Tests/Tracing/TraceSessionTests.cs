@@ -69,7 +69,7 @@ public sealed class TraceSessionTests : IDisposable
         const int count = 1000;
         using (TraceSession session = Start())
         {
-            Thread thread = HostThread.Create("traced thread with a long name", () =>
+            Thread thread = HostThread.Create("traced thread with a long name", ThreadRole.Runtime, () =>
             {
                 for (int i = 0; i < count; i++)
                     Tracer.Notification(s_device);

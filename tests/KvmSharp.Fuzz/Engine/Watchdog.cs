@@ -17,7 +17,7 @@ internal sealed class Watchdog : IDisposable
     internal Watchdog(string target)
     {
         _target = target;
-        _thread = HostThread.Create("fuzz-watchdog", Watch);
+        _thread = HostThread.Create("fuzz-watchdog", ThreadRole.Runtime, Watch);
         _thread.Start();
     }
 

@@ -19,7 +19,7 @@ internal sealed class Racer : IDisposable
         Volatile.Write(ref _running, true);
         if (_thread is null)
         {
-            _thread = HostThread.Create("fuzz-racer", Race);
+            _thread = HostThread.Create("fuzz-racer", ThreadRole.Runtime, Race);
             _thread.Start();
         }
 

@@ -268,6 +268,30 @@ case $check in
         again[append]="${again[append]/check=flush/check=flushed} until=$last"
         "${again[@]}" --disk "file=$d/a.img" --disk "file=$d/b.img" || status=$?
         ;;
+    sandbox)
+        # Twice in the guest: what is looked at was made after its reset. Threads of the kernel in the program (vhost) are not ours.
+        keys=$1
+        shift
+        image a 4M
+        taps 1
+        start "$@" --disk "file=$d/a.img" --net "guest0$keys" --serial stdio --serial "unix:$d/com2" --pidfile "$d/pid"
+        for ((i = 0; i < 1200 && $(grep -ca KVMSHARP-GUEST-READY "$d/log") < 2; i++)); do sleep 0.1; done
+        threads=0 confined=0 own=""
+        for task in /proc/"$monitor"/task/*; do
+            case $(cat "$task/comm") in vhost-* | kvm-* | iou-*) continue ;; esac
+            threads=$((threads + 1))
+            if awk '/^[UG]id:/ && ($2 != 65534 || $3 != 65534 || $4 != 65534 || $5 != 65534) || /^Groups:/ && NF > 1 || /^Cap/ && $2 !~ /^0+$/ || /^NoNewPrivs:/ && $2 != 1 ||
+                /^Seccomp:/ && $2 != 2 { bad = 1 } END { exit bad }' "$task/status" && [ -z "$(ls -A "$task/root")" ]; then confined=$((confined + 1)); else grep . "$task/comm" "$task/status"; fi
+        done
+        for name in mnt net ipc uts; do [ "$(readlink "/proc/$monitor/ns/$name")" = "$(readlink "/proc/self/ns/$name")" ] || own="$own${own:+ }$name"; done
+        say "threads=$threads"
+        say "confined=$confined"
+        say "own=$own"
+        say "root=$(ls -A "/proc/$monitor/root" | wc -l)"
+        kill "$monitor"; sleep 0.2; kill "$monitor"
+        ended || status=$?
+        say "left=$(cd "$d" && echo *)"
+        ;;
     changes)
         image a 16M
         taps 1

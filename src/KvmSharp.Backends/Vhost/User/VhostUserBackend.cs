@@ -1,6 +1,7 @@
 using KvmSharp.Abi;
 using KvmSharp.Abi.Virtio;
 using KvmSharp.Core;
+using KvmSharp.Core.HostPaths;
 using KvmSharp.Core.Memory;
 
 namespace KvmSharp.Backends.Vhost.User;
@@ -99,10 +100,11 @@ public sealed class VhostUserBackend : IVhostBackend
     /// <summary>Connects, and asks what the back end can. Throws <see cref="BackendException"/> with one line for the user.</summary>
     /// <param name="path">Of a unix socket on which it listens.</param>
     /// <param name="options">What it is to serve; null: a disk.</param>
-    public static VhostUserBackend Connect(string path, VhostUserOptions? options = null)
+    /// <param name="paths">Who connects to it; null: this program itself.</param>
+    public static VhostUserBackend Connect(string path, VhostUserOptions? options = null, IHostPaths? paths = null)
     {
         options ??= VhostUserOptions.Disk(VhostUserOptions.DiskQueueSize);
-        VhostUserEndpoint endpoint = new(path, listen: false);
+        VhostUserEndpoint endpoint = VhostUserEndpoint.Connecting(path, paths ?? OwnPaths.Instance);
         try
         {
             return new VhostUserBackend(endpoint, options, new VhostUserSession(endpoint.Open(), options.Wanted));
@@ -121,10 +123,11 @@ public sealed class VhostUserBackend : IVhostBackend
     /// <param name="path">Of a unix socket that is made, and removed at the end.</param>
     /// <param name="options">What the back end is to serve.</param>
     /// <param name="report">Told what it waits for, and of whoever connected and was no back end.</param>
+    /// <param name="paths">Who removes the socket at the end; null: this program itself.</param>
     /// <param name="stop">Ends the wait.</param>
-    public static VhostUserBackend Accept(string path, VhostUserOptions options, Action<string> report, CancellationToken stop)
+    public static VhostUserBackend Accept(string path, VhostUserOptions options, Action<string> report, CancellationToken stop, IHostPaths? paths = null)
     {
-        VhostUserEndpoint endpoint = new(path, listen: true);
+        VhostUserEndpoint endpoint = VhostUserEndpoint.Listening(path, paths ?? OwnPaths.Instance);
         try
         {
             while (true)

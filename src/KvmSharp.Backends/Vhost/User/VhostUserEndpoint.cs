@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
+using KvmSharp.Core.HostPaths;
 
 namespace KvmSharp.Backends.Vhost.User;
 
@@ -11,22 +12,38 @@ internal sealed class VhostUserEndpoint : IDisposable
     /// <summary>Between looks at whether somebody wants us to stop.</summary>
     private const int PatienceMs = 100;
 
+    private readonly Func<FileDescriptor>? _connect;
     private readonly UnixListener? _listener;
 
-    /// <param name="path">Of a unix socket.</param>
-    /// <param name="listen">They connect to us. Throws <see cref="BackendException"/> if that path cannot be had.</param>
-    public VhostUserEndpoint(string path, bool listen)
+    private VhostUserEndpoint(string path, Func<FileDescriptor>? connect, UnixListener? listener)
     {
-        if (Encoding.UTF8.GetByteCount(path) is 0 or > 107)
-            throw new BackendException($"cannot {(listen ? "listen on" : "connect to")} {path}: a socket path has 1 to 107 bytes");
         Path = path;
-        _listener = listen ? new UnixListener(path) : null;
+        _connect = connect;
+        _listener = listener;
     }
+
+    /// <summary>They listen at this path. Throws <see cref="BackendException"/> for one that cannot be.</summary>
+    public static VhostUserEndpoint Connecting(string path, IHostPaths paths)
+    {
+        if (Encoding.UTF8.GetByteCount(path) is 0 or > OwnPaths.MaxSocketPathBytes)
+            throw new BackendException($"cannot connect to {path}: a socket path has 1 to {OwnPaths.MaxSocketPathBytes} bytes");
+        try
+        {
+            return new VhostUserEndpoint(path, paths.Connector(path), null);
+        }
+        catch (LinuxException error)
+        {
+            throw new BackendException($"cannot connect to {path}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>They connect to us. Throws <see cref="BackendException"/> if that path cannot be had.</summary>
+    public static VhostUserEndpoint Listening(string path, IHostPaths paths) => new(path, null, new UnixListener(path, paths));
 
     public string Path { get; }
 
     /// <summary>Who is there now. Throws <see cref="LinuxException"/> if nobody is.</summary>
-    public VhostUserSocket Open() => _listener is null ? VhostUserSocket.Connect(Path) : VhostUserSocket.Accept(_listener);
+    public VhostUserSocket Open() => _listener is null ? VhostUserSocket.Connect(Path, _connect!) : VhostUserSocket.Accept(_listener);
 
     /// <summary>Returns when <see cref="Open"/> has somebody. Throws <see cref="OperationCanceledException"/>.</summary>
     public unsafe void Wait(CancellationToken stop)

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Memory;
@@ -29,25 +28,13 @@ internal sealed unsafe class VhostUserSocket : IDisposable
     public FileDescriptor File { get; }
 
     /// <summary>Throws <see cref="LinuxException"/>.</summary>
-    public static VhostUserSocket Connect(string path)
+    /// <param name="path">Of the socket, for messages.</param>
+    /// <param name="connect">Connects to it.</param>
+    public static VhostUserSocket Connect(string path, Func<FileDescriptor> connect)
     {
-        int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC, 0);
-        FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
-        try
-        {
-            SetTimeouts(file);
-            sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
-            // SAFETY: one byte less than sun_path's 108, the last of which stays 0; VhostUserBackend has checked the length.
-            Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, 107));
-            if (Libc.connect(fd, &address, (uint)sizeof(sockaddr_un)) != 0)
-                throw LinuxException.FromLastError($"connect {path}");
-            return new VhostUserSocket(path, file);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        FileDescriptor file = connect();
+        SetTimeouts(file);
+        return new VhostUserSocket(path, file);
     }
 
     /// <summary>Whoever waits to be accepted. Throws <see cref="LinuxException"/>, with EAGAIN if nobody does.</summary>

@@ -41,14 +41,24 @@ public sealed unsafe class KernelCache
     }
 
     /// <summary>The kernel inside <paramref name="bzImage"/>, unpacked now if it was not yet; null if it has to unpack itself.</summary>
-    internal CachedKernel? Open(BootFile bzImage, LinuxSetupHeader header)
+    /// <param name="bzImage">The kernel as it is distributed.</param>
+    /// <param name="header">Its header.</param>
+    /// <param name="files">Where what is opened stays open for the next boot, which looks nowhere else; null: nowhere.</param>
+    internal CachedKernel? Open(BootFile bzImage, LinuxSetupHeader header, BootFiles? files)
     {
         try
         {
+            if (files is { HasBooted: true })
+                return files.UnpackedKernel is { } known ? Read(known, files) : null;
+            if (files is not null)
+                files.HasBooted = true;
             if (!bzImage.TryStat(out statx stat) || !IsOurFolder())
                 return null;
             string path = Path.Combine(_folder, NameOf(stat));
-            return TryOpen(path) ?? (TryAdd(bzImage, header, path) ? TryOpen(path) : null);
+            CachedKernel? kernel = TryOpen(path, files) ?? (TryAdd(bzImage, header, path) ? TryOpen(path, files) : null);
+            if (files is not null && kernel is not null)
+                files.UnpackedKernel = path;
+            return kernel;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or LinuxException)
         {
@@ -71,11 +81,11 @@ public sealed unsafe class KernelCache
         return false;
     }
 
-    private static CachedKernel? TryOpen(string path)
+    private static CachedKernel? TryOpen(string path, BootFiles? files) => File.Exists(path) ? Read(path, files) : null;
+
+    private static CachedKernel? Read(string path, BootFiles? files)
     {
-        if (!File.Exists(path))
-            return null;
-        BootFile file = BootFile.Open("unpacked kernel", path);
+        BootFile file = BootFile.Open("unpacked kernel", path, files);
         if (CachedKernel.TryOpen(file) is { } kernel)
             return kernel;
         file.Dispose();
