@@ -39,7 +39,7 @@ static atomic_int entered;
 
 /* The orders of a call of kvmsharp_sandbox_enter. */
 static int order_namespaces[KVMSHARP_NAMESPACES] = { -1, -1, -1, -1 };
-static int order_landlock = -1, order_user = -1, order_group = -1, order_unfiltered;
+static int order_root = -1, order_landlock = -1, order_user = -1, order_group = -1, order_unfiltered;
 static atomic_int answered_by, answer;
 
 static char *append(char *to, const char *end, const char *text)
@@ -111,6 +111,9 @@ static int join_namespaces(void)
         if (syscall(SYS_setns, order_namespaces[i], kinds[i]) < 0)
             return -errno;
     }
+    /* Joining leads to the first root of the namespace, which lies below the new one where this process was in a chroot. */
+    if (order_root >= 0 && (syscall(SYS_fchdir, order_root) < 0 || syscall(SYS_chroot, ".") < 0))
+        return -errno;
     return 0;
 }
 
@@ -282,7 +285,7 @@ int kvmsharp_sandbox_filter(int role, const void *code, unsigned count)
     return 0;
 }
 
-int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int landlock, int user, int group, int *failed)
+int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landlock, int user, int group, int *failed)
 {
     static int known[MAX_THREADS];
     struct sigaction violation = { .sa_sigaction = on_violation, .sa_flags = SA_SIGINFO };
@@ -300,6 +303,7 @@ int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int landlock, int u
     if (sigaction(SIGSYS, &violation, NULL) < 0 || sigaction(signal, &confinement, NULL) < 0)
         return -errno;
     memcpy(order_namespaces, namespaces, sizeof order_namespaces);
+    order_root = root;
     order_landlock = landlock;
     order_user = user;
     order_group = group;

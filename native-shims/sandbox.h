@@ -31,10 +31,10 @@ int kvmsharp_sandbox_filter(int role, const void *code, unsigned count);
 /*
  * Confines all threads that there are, the calling one last; it is in the namespaces already. Once.
  *
- * tasks: a descriptor of /proc/self/task. namespaces: descriptors to join. landlock: a ruleset, or -1. user, group: to become, or -1: stay.
+ * tasks: a descriptor of /proc/self/task. namespaces: descriptors to join. root: of the directory that is the root there, or -1. landlock: a ruleset, or -1. user, group: to become, or -1: stay.
  * failed: the thread that could not, if there is one.
  * Returns 0, or -errno: some threads are confined then and the process has to end.
  */
-int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int landlock, int user, int group, int *failed);
+int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landlock, int user, int group, int *failed);
 
 #endif

@@ -21,12 +21,13 @@ public static unsafe partial class NativeShims
     /// </summary>
     /// <param name="tasks">A descriptor of /proc/self/task.</param>
     /// <param name="namespaces">Four descriptors: mount, network, IPC, UTS; -1: stay.</param>
+    /// <param name="root">A descriptor of the directory that is the root in the mount namespace, or -1.</param>
     /// <param name="landlock">A ruleset, or -1.</param>
     /// <param name="user">To become, or -1: stay.</param>
     /// <param name="group">As <paramref name="user"/>.</param>
     /// <param name="failed">The thread that could not.</param>
     [LibraryImport(Library, EntryPoint = "kvmsharp_sandbox_enter")]
-    public static partial int kvmsharp_sandbox_enter(int tasks, int* namespaces, int landlock, int user, int group, int* failed);
+    public static partial int kvmsharp_sandbox_enter(int tasks, int* namespaces, int root, int landlock, int user, int group, int* failed);
 
     /// <summary>Starts the process that keeps what works only by path (native-shims/keeper.h). Returns our end of its socket pair, or -errno.</summary>
     [LibraryImport(Library, EntryPoint = "kvmsharp_keeper_start")]

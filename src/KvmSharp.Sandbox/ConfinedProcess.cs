@@ -74,7 +74,7 @@ public static unsafe class ConfinedProcess
         for (int i = 0; i < root?.Namespaces.Count; i++)
             namespaces[i] = root.Namespaces[i].Value;
         int failed;
-        int result = NativeShims.kvmsharp_sandbox_enter(tasks.Value, namespaces, ruleset?.Value ?? Stay, account?.User ?? Stay, account?.Group ?? Stay, &failed);
+        int result = NativeShims.kvmsharp_sandbox_enter(tasks.Value, namespaces, root?.Directory.Value ?? Stay, ruleset?.Value ?? Stay, account?.User ?? Stay, account?.Group ?? Stay, &failed);
         if (result != 0)
             throw new LinuxException($"confine thread {failed}", -result);
     }

@@ -13,6 +13,7 @@ internal sealed unsafe class EmptyRoot : IDisposable
     private static readonly string[] s_names = ["mnt", "net", "ipc", "uts"];
 
     private readonly List<FileDescriptor> _namespaces = [];
+    private FileDescriptor? _directory;
 
     /// <summary>Moves the calling thread. Throws <see cref="LinuxException"/>.</summary>
     public static EmptyRoot Enter()
@@ -26,6 +27,7 @@ internal sealed unsafe class EmptyRoot : IDisposable
             foreach (string name in s_names)
                 root._namespaces.Add(FileDescriptor.Open($"/proc/thread-self/ns/{name}", LibcConstants.O_RDONLY));
             MoveRoot();
+            root._directory = FileDescriptor.Open("/", LibcConstants.O_RDONLY | LibcConstants.O_DIRECTORY);
             return root;
         }
         catch
@@ -38,8 +40,12 @@ internal sealed unsafe class EmptyRoot : IDisposable
     /// <summary>Descriptors for the other threads to join, in the order of native-shims/sandbox.h.</summary>
     public IReadOnlyList<FileDescriptor> Namespaces => _namespaces;
 
+    /// <summary>The root, for the other threads: what joins a mount namespace finds itself at its first root, which is another one where the program was in a chroot.</summary>
+    public FileDescriptor Directory => _directory!;
+
     public void Dispose()
     {
+        _directory?.Dispose();
         foreach (FileDescriptor file in _namespaces)
             file.Dispose();
     }

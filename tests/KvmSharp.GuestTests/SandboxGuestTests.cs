@@ -19,6 +19,6 @@ public sealed class SandboxGuestTests(GuestHost host)
         Assert.Equal(result.Value("host.threads"), result.Value("host.confined"));
         Assert.Equal("mnt net ipc uts", result.Value("host.own"));
         Assert.Equal("0", result.Value("host.root"));
-        Assert.Equal("a.img log", result.Value("host.left"));
+        Assert.Equal("a.img data log", result.Value("host.left"));
     }
 }

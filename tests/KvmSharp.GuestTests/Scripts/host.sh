@@ -276,6 +276,8 @@ case $check in
         taps 1
         start "$@" --disk "file=$d/a.img" --net "guest0$keys" --serial stdio --serial "unix:$d/com2" --pidfile "$d/pid"
         for ((i = 0; i < 1200 && $(grep -ca KVMSHARP-GUEST-READY "$d/log") < 2; i++)); do sleep 0.1; done
+        kill -USR1 "$monitor" # paused: it makes and ends no threads while they are looked at
+        sleep 1
         threads=0 confined=0 own=""
         for task in /proc/"$monitor"/task/*; do
             case $(cat "$task/comm") in vhost-* | kvm-* | iou-*) continue ;; esac
@@ -288,6 +290,7 @@ case $check in
         say "confined=$confined"
         say "own=$own"
         say "root=$(ls -A "/proc/$monitor/root" | wc -l)"
+        kill -USR2 "$monitor"
         kill "$monitor"; sleep 0.2; kill "$monitor"
         ended || status=$?
         say "left=$(cd "$d" && echo *)"
