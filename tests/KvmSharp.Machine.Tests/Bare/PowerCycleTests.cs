@@ -26,30 +26,8 @@ public sealed class PowerCycleTests : BareFixture
     {
         var oracle = new ScriptedBackend(boot => (byte)(boot < 4 ? 'R' : 'E'));
         SetBackend("com1", oracle);
-        const uint witness = 0x30_0000;
-        MachineConfig config = Config(a =>
-        {
-            Label again = a.CreateLabel();
-            a.Begin();
-            // RAM must be as fresh as at the first start.
-            a.cmp(__dword_ptr[witness], 0);
-            a.jne(again);
-            a.Write32(witness, 1);
-            a.Print('B');
-            a.Out8(Com1 + 2, 1);
-            a.Out8(Com1 + 1, 1); // receive interrupt, so that a stale device would show
-            a.Out8(Com1, (byte)'?');
-            a.WaitIn(Com1 + 5, 1);
-            a.mov(edx, Com1);
-            a.@in(al, dx);
-            a.cmp(al, (sbyte)'R');
-            a.jne(again);
-            Reset(a, how);
-            a.Label(ref again);
-            a.Exit(3);
-        }) with { Serials = [new SerialConfig(0, Char("com1"))], NoReboot = false };
 
-        BareRun run = Run(config);
+        BareRun run = Run(AsksWhetherToReset(how));
 
         Assert.Equal(new MachineExit(MachineExitKind.DebugExit, 7), run.Exit);
         Assert.Equal("BBBB", run.Text);
@@ -58,16 +36,31 @@ public sealed class PowerCycleTests : BareFixture
     }
 
     [Fact]
-    public void Reset_KernelFileGone_EndsWithOneLine()
+    public void Reset_KernelFileGone_BootsWhatWasBooted()
     {
-        MachineConfig config = Config(a => Reset(a, "cf9")) with { NoReboot = false };
+        var oracle = new ScriptedBackend(boot => (byte)(boot < 2 ? 'R' : 'E'));
+        SetBackend("com1", oracle);
+        MachineConfig config = AsksWhetherToReset("cf9");
         using Machine machine = Create(config);
         File.Delete(config.Boot.KernelPath!);
 
         MachineExit exit = Finish(machine, Start(machine));
 
+        Assert.Equal(new MachineExit(MachineExitKind.DebugExit, 7), exit);
+        Assert.Equal(2, oracle.Count);
+    }
+
+    [Fact]
+    public void Reset_KernelFileCut_EndsWithOneLine()
+    {
+        MachineConfig config = Config(a => Reset(a, "cf9")) with { NoReboot = false };
+        using Machine machine = Create(config);
+        File.WriteAllBytes(config.Boot.KernelPath!, [1, 2, 3]);
+
+        MachineExit exit = Finish(machine, Start(machine));
+
         Assert.Equal(MachineExitKind.InternalError, exit.Kind);
-        Assert.Contains("does not exist", exit.Message);
+        Assert.Contains("kernel '", exit.Message);
         Assert.DoesNotContain('\n', exit.Message!);
     }
 
@@ -195,5 +188,32 @@ public sealed class PowerCycleTests : BareFixture
         }
 
         a.Hang();
+    }
+
+    /// <summary>A guest that asks on COM1 at every start whether to reset, and ends with debug-exit 3 if not.</summary>
+    private MachineConfig AsksWhetherToReset(string how)
+    {
+        const uint witness = 0x30_0000;
+        return Config(a =>
+        {
+            Label again = a.CreateLabel();
+            a.Begin();
+            // RAM must be as fresh as at the first start.
+            a.cmp(__dword_ptr[witness], 0);
+            a.jne(again);
+            a.Write32(witness, 1);
+            a.Print('B');
+            a.Out8(Com1 + 2, 1);
+            a.Out8(Com1 + 1, 1); // receive interrupt, so that a stale device would show
+            a.Out8(Com1, (byte)'?');
+            a.WaitIn(Com1 + 5, 1);
+            a.mov(edx, Com1);
+            a.@in(al, dx);
+            a.cmp(al, (sbyte)'R');
+            a.jne(again);
+            Reset(a, how);
+            a.Label(ref again);
+            a.Exit(3);
+        }) with { Serials = [new SerialConfig(0, Char("com1"))], NoReboot = false };
     }
 }
