@@ -83,8 +83,9 @@ public static class SystemCalls
         new("io_uring_enter", Io),
         new("getrandom", Io),
 
-        // Consoles on sockets, vhost-user, the keeper of paths. No socket can be made.
-        new("accept4", Runtime),
+        // Consoles on sockets, vhost-user, the keeper of paths. No socket can be made that leads anywhere.
+        new("accept4", Runtime | Io),
+        new("socketpair", Io),
         new("sendmsg", Vcpu | Io),
         new("recvmsg", Vcpu | Io),
         new("shutdown", Vcpu | Io),
@@ -145,6 +146,7 @@ public static class SystemCalls
         // Taps.
         Ioctl(TUNGETIFF, Vcpu | Io),
         Ioctl(SIOCGIFFLAGS, Vcpu | Io),
+        Ioctl(SIOCGIFMTU, Vcpu | Io),
         Ioctl(TUNSETOFFLOAD, Vcpu | Io),
         Ioctl(TUNSETQUEUE, Vcpu | Io),
         Ioctl(TUNSETVNETHDRSZ, Vcpu | Io),
