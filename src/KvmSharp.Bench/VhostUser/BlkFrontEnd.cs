@@ -17,7 +17,7 @@ internal sealed class BlkFrontEnd : IDisposable
 
     public BlkFrontEnd(string socket, int depth, bool write)
     {
-        _backend = VhostUserBackend.Connect(socket);
+        _backend = VhostUserBackend.Connect(socket, VhostUserOptions.Disk(BlkDriver.RingSize));
         byte[] capacity = new byte[sizeof(ulong)];
         if (!_backend.TryReadConfig(capacity))
             throw new BenchException($"{socket}: its back end says nothing of a disk");
