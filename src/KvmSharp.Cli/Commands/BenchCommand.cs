@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using KvmSharp.Bench.Exits;
 using KvmSharp.Bench.Guest;
 using KvmSharp.Bench.Paths;
@@ -47,15 +46,7 @@ internal static class BenchCommand
 
     private static BenchReport Measure(BenchOptions options, CliOutput output)
     {
-        using var cancel = new CancellationTokenSource();
-        void OnSignal(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            cancel.Cancel();
-        }
-
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using var cancel = new CancelSignals();
         var loggers = new StderrLoggerFactory(LogLevel.Warning, output);
         void Progress(string what) => output.Error(what);
         using TraceSession? trace = options.Trace is { } path ? TraceOutput.Start(new TraceConfig(path, TraceOptions.DefaultLimitBytes), "kvmsharp bench", loggers) : null;

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using KvmSharp.Bench.VhostUser;
 using KvmSharp.Machine.Config;
 
@@ -14,15 +13,7 @@ internal static class BenchVhostUserCommand
     public static ExitCode Execute(string[] args, CliOutput output)
     {
         BlkLoadOptions options = Parse(args);
-        using var cancel = new CancellationTokenSource();
-        void OnSignal(PosixSignalContext context)
-        {
-            context.Cancel = true;
-            cancel.Cancel();
-        }
-
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
-        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using var cancel = new CancelSignals();
         double[] rates = new BlkLoad(options).Run(cancel.Token);
         string spread = rates.Length == 1 ? "" : $", {rates.Length} disks from {rates.Min():0} to {rates.Max():0}";
         output.Out(string.Create(CultureInfo.InvariantCulture, $"{(options.Write ? "randwrite4k" : "randread4k")}.qd{options.Depth} {rates.Sum():0} IOPS{spread}\n"));
