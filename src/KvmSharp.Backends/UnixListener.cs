@@ -66,7 +66,7 @@ public sealed unsafe class UnixListener : IDisposable
 
     private static void RemoveStale(string path)
     {
-        if (!TryStat(path, out statx found))
+        if (!PathEntry.TryStat(path, out statx found))
             return;
         if ((found.stx_mode & LibcConstants.S_IFMT) != LibcConstants.S_IFSOCK)
             throw new BackendException($"cannot listen on {path}: it exists and is not a socket");
@@ -74,33 +74,14 @@ public sealed unsafe class UnixListener : IDisposable
         sockaddr_un address = Address(path);
         if (Libc.connect(probe.Value, &address, (uint)sizeof(sockaddr_un)) == 0 || Marshal.GetLastPInvokeError() != LibcConstants.ECONNREFUSED)
             throw new BackendException($"cannot listen on {path}: another process listens there");
-        Unlink(path);
+        PathEntry.Remove(path);
     }
 
     private static sockaddr_un Address(string path)
     {
-        sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
         int length = Encoding.UTF8.GetByteCount(path);
         if (length is 0 or > OwnPaths.MaxSocketPathBytes)
             throw new BackendException($"cannot listen on {path}: a socket path has 1 to {OwnPaths.MaxSocketPathBytes} bytes");
-        // SAFETY: length is below sun_path's 108 bytes, the last of which stays 0.
-        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, OwnPaths.MaxSocketPathBytes));
-        return address;
-    }
-
-    private static bool TryStat(string path, out statx result)
-    {
-        statx read = default;
-        bool ok;
-        fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
-            ok = Libc.statx(LibcConstants.AT_FDCWD, p, LibcConstants.AT_SYMLINK_NOFOLLOW, LibcConstants.STATX_BASIC_STATS, &read) == 0;
-        result = read;
-        return ok;
-    }
-
-    private static void Unlink(string path)
-    {
-        fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
-            _ = Libc.unlink(p);
+        return PathEntry.SocketAddress(path);
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using KvmSharp.Abi;
 
 namespace KvmSharp.Core.HostPaths;
@@ -19,9 +18,7 @@ public sealed unsafe class OwnPaths : IHostPaths
     {
         int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK, 0);
         FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
-        sockaddr_un address = new() { sun_family = LibcConstants.AF_UNIX };
-        // SAFETY: one byte less than sun_path's 108, the last of which stays 0.
-        Encoding.UTF8.GetBytes(path, new Span<byte>(address.sun_path, MaxSocketPathBytes));
+        sockaddr_un address = PathEntry.SocketAddress(path);
         // Without waiting: whoever listens and never accepts must not hold us.
         if (Libc.connect(fd, &address, (uint)sizeof(sockaddr_un)) == 0 && Libc.fcntl(fd, LibcConstants.F_SETFL, 0) == 0)
             return file;
@@ -43,21 +40,11 @@ public sealed unsafe class OwnPaths : IHostPaths
 
         public void Dispose()
         {
-            if (Identify(_path) != _identity)
-                return;
-            fixed (byte* path = Encoding.UTF8.GetBytes(_path + '\0'))
-                _ = Libc.unlink(path);
+            if (Identify(_path) == _identity)
+                PathEntry.Remove(_path);
         }
 
-        private static (ulong Inode, uint Major, uint Minor)? Identify(string path)
-        {
-            statx found;
-            fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
-            {
-                return Libc.statx(LibcConstants.AT_FDCWD, p, LibcConstants.AT_SYMLINK_NOFOLLOW, LibcConstants.STATX_BASIC_STATS, &found) == 0
-                    ? (found.stx_ino, found.stx_dev_major, found.stx_dev_minor)
-                    : null;
-            }
-        }
+        private static (ulong Inode, uint Major, uint Minor)? Identify(string path) =>
+            PathEntry.TryStat(path, out statx found) ? (found.stx_ino, found.stx_dev_major, found.stx_dev_minor) : null;
     }
 }

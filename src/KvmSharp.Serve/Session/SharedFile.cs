@@ -14,9 +14,7 @@ internal static unsafe class SharedFile
     public static ulong Check(FileDescriptor file, ulong offset, ulong length)
     {
         statfs system;
-        statx stat;
-        byte empty = 0;
-        if (Libc.fstatfs(file.Value, &system) != 0 || Libc.statx(file.Value, &empty, LibcConstants.AT_EMPTY_PATH, LibcConstants.STATX_BASIC_STATS, &stat) != 0)
+        if (Libc.fstatfs(file.Value, &system) != 0 || !file.TryStat(out statx stat))
             throw LinuxException.FromLastError("look at a shared file");
         if ((ulong)system.f_type is not (LibcConstants.TMPFS_MAGIC or LibcConstants.HUGETLBFS_MAGIC))
             throw new ProtocolException("shared memory is neither memfd, tmpfs nor huge pages");
