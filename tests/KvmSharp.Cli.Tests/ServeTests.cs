@@ -49,7 +49,7 @@ public sealed class ServeTests : IDisposable
     {
         const int Deaths = 3, Writes = 40;
         Serve();
-        using VhostUserBackend frontEnd = VhostUserBackend.Connect(_scratch["socket"]);
+        using VhostUserBackend frontEnd = VhostUserBackend.Connect(_scratch["socket"], VhostUserOptions.Disk(256));
         using VirtioDeviceBed bed = new(loop => new VhostUserBlock(new VirtioBlockOptions { Queues = 1 }, frontEnd, loop, NullLogger.Instance), features);
         bed.Start();
         int written = 0;

@@ -46,7 +46,7 @@ internal sealed class ServedDisk : IDisposable
         Host = Serve();
     }
 
-    public VhostUserBackend Connect() => VhostUserBackend.Connect(Socket);
+    public VhostUserBackend Connect() => VhostUserBackend.Connect(Socket, VhostUserOptions.Disk(256));
 
     /// <summary>A driver on the disk's first queues.</summary>
     public VirtioDeviceBed Start(ulong features, int queues = 1)

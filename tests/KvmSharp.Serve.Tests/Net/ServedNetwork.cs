@@ -35,7 +35,7 @@ internal sealed class ServedNetwork : IDisposable
     /// <summary>A driver on the socket of the port that was added as number <paramref name="port"/>.</summary>
     public NetDriver Connect(int port, ulong features, int pairs = 1)
     {
-        NetDriver driver = new(VhostUserBackend.Connect(SocketOf(port)), features, pairs);
+        NetDriver driver = new(VhostUserBackend.Connect(SocketOf(port), VhostUserOptions.Net(null)), features, pairs);
         _drivers.Add(driver);
         return driver;
     }

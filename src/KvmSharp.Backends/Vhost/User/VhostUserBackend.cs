@@ -99,11 +99,10 @@ public sealed class VhostUserBackend : IVhostBackend
 
     /// <summary>Connects, and asks what the back end can. Throws <see cref="BackendException"/> with one line for the user.</summary>
     /// <param name="path">Of a unix socket on which it listens.</param>
-    /// <param name="options">What it is to serve; null: a disk.</param>
+    /// <param name="options">What it is to serve.</param>
     /// <param name="paths">Who connects to it; null: this program itself.</param>
-    public static VhostUserBackend Connect(string path, VhostUserOptions? options = null, IHostPaths? paths = null)
+    public static VhostUserBackend Connect(string path, VhostUserOptions options, IHostPaths? paths = null)
     {
-        options ??= VhostUserOptions.Disk(VhostUserOptions.DiskQueueSize);
         VhostUserEndpoint endpoint = VhostUserEndpoint.Connecting(path, paths ?? OwnPaths.Instance);
         try
         {

@@ -6,9 +6,6 @@ public sealed record VhostUserOptions
     private const VhostUserFeatures Common = VhostUserFeatures.MultiQueue | VhostUserFeatures.LogShmFd | VhostUserFeatures.ReplyAck | VhostUserFeatures.BackendReq |
         VhostUserFeatures.ResetDevice | VhostUserFeatures.ConfigureMemSlots | VhostUserFeatures.Status;
 
-    /// <summary>Entries of a disk's queues where nobody asked for another number.</summary>
-    public const ushort DiskQueueSize = 256;
-
     private VhostUserOptions(VhostUserFeatures wanted) => Wanted = Common | wanted;
 
     /// <summary>Vrings that belong together and are counted as one queue: 2 for a network interface.</summary>
