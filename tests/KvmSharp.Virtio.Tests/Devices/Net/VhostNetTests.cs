@@ -231,11 +231,11 @@ public sealed class VhostNetTests : IDisposable
         VirtioDeviceBed bed = Start(Multiqueue);
         Assert.All(_vhost[1].Vrings, vring => Assert.False(vring.IsRunning));
 
-        Assert.Equal(VIRTIO_NET_OK, SetPairs(bed, 2));
+        Assert.Equal(VIRTIO_NET_OK, bed.SetPairs(2));
         Assert.All(_vhost[1].Vrings, vring => Assert.True(vring.IsRunning));
         Assert.Equal(2, _host.ActivePairs);
         _vhost[1].Vrings[0].Position = 9;
-        Assert.Equal(VIRTIO_NET_OK, SetPairs(bed, 1));
+        Assert.Equal(VIRTIO_NET_OK, bed.SetPairs(1));
         Assert.All(_vhost[1].Vrings, vring => Assert.False(vring.IsRunning));
         Assert.Equal(new VirtQueueState(9, 9), bed.Device.StopQueue(2));
     }
@@ -246,7 +246,7 @@ public sealed class VhostNetTests : IDisposable
         VirtioDeviceBed bed = Start(Multiqueue);
         _vhost[1].Failing = "1 start";
 
-        Assert.Equal(VIRTIO_NET_ERR, SetPairs(bed, 2));
+        Assert.Equal(VIRTIO_NET_ERR, bed.SetPairs(2));
 
         Assert.True(_vhost[0].Vrings[0].IsRunning);
     }
@@ -303,14 +303,4 @@ public sealed class VhostNetTests : IDisposable
     }
 
     private VirtioDeviceBed CreateBed(ulong features) => _bed = new VirtioDeviceBed(loop => new VirtioNetDevice(Options, _host, [loop], _vhost), features);
-
-    private static byte SetPairs(VirtioDeviceBed bed, byte pairs)
-    {
-        const ulong At = VirtioDeviceBed.Data;
-        bed.WriteMemory(At, [VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, pairs, 0]);
-        bed.Drivers[4].TryAdd([new DriverBuffer(At, 4, false), new DriverBuffer(At + 4096, 1, true)], 1);
-        bed.Submit(4);
-        bed.Take(4, out _);
-        return bed.ReadMemory(At + 4096, 1)[0];
-    }
 }

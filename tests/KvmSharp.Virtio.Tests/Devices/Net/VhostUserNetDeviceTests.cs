@@ -63,13 +63,13 @@ public sealed class VhostUserNetDeviceTests : IDisposable
         bed.Start();
         Assert.Equal([(0u, 1u), (1, 1), (2, 0), (3, 0)], Enabled());
 
-        Assert.Equal(VIRTIO_NET_OK, SetPairs(bed, 2));
+        Assert.Equal(VIRTIO_NET_OK, bed.SetPairs(2));
         Assert.Equal([(2u, 1u), (3, 1)], Enabled());
 
-        Assert.Equal(VIRTIO_NET_OK, SetPairs(bed, 1));
+        Assert.Equal(VIRTIO_NET_OK, bed.SetPairs(1));
         Assert.Equal([(2u, 0u), (3, 0)], Enabled());
 
-        Assert.Equal(VIRTIO_NET_ERR, SetPairs(bed, 3));
+        Assert.Equal(VIRTIO_NET_ERR, bed.SetPairs(3));
         Assert.Empty(Enabled());
     }
 
@@ -131,7 +131,7 @@ public sealed class VhostUserNetDeviceTests : IDisposable
         bed.Start();
         _peer!.Rudeness = request => request == SetVringEnable ? [.. Enumerable.Repeat((byte)0xA5, 64)] : null;
 
-        Assert.Equal(VIRTIO_NET_OK, SetPairs(bed, 2));
+        Assert.Equal(VIRTIO_NET_OK, bed.SetPairs(2));
         Assert.True(SpinWait.SpinUntil(() => bed.Interrupt.ConfigSignals > 0, 10000));
         _peer.Forget();
         _peer.Rudeness = null;
@@ -153,16 +153,6 @@ public sealed class VhostUserNetDeviceTests : IDisposable
         return status[0];
     }
 
-    private static byte SetPairs(VirtioDeviceBed bed, byte pairs)
-    {
-        const ulong At = VirtioDeviceBed.Data;
-        bed.WriteMemory(At, [VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, pairs, 0]);
-        bed.Drivers[4].TryAdd([new DriverBuffer(At, 4, false), new DriverBuffer(At + 4096, 1, true)], 1);
-        bed.Submit(4);
-        bed.Take(4, out _);
-        return bed.ReadMemory(At + 4096, 1)[0];
-    }
-
     /// <summary>What it was told since the last look.</summary>
     private (uint Vring, uint On)[] Enabled()
     {
@@ -176,30 +166,6 @@ public sealed class VhostUserNetDeviceTests : IDisposable
         _peer = new FakeVhostUserBackend(Path, offered, Protocol);
         _end = new VhostUserNet(VhostUserBackend.Connect(Path, VhostUserOptions.Net(null)), pairs, null);
         VirtioNetOptions options = new() { Mac = new MacAddress(Address), LinkCheckNs = 0 };
-        return _bed = new VirtioDeviceBed(loop => new VhostUserNetDevice(options, _end.Backend, new KeptOpen(_end), loop), negotiated);
-    }
-
-    /// <summary>The device disposes what it is given; the test has the end for longer.</summary>
-    private sealed class KeptOpen(INetBackend end) : INetBackend
-    {
-        public int QueuePairs => end.QueuePairs;
-
-        public int Mtu => end.Mtu;
-
-        public NetOffloads SupportedOffloads => end.SupportedOffloads;
-
-        public bool LinkUp => end.LinkUp;
-
-        public string? Loss => end.Loss;
-
-        public INetQueue OpenQueue(int index) => end.OpenQueue(index);
-
-        public bool SetOffloads(NetOffloads offloads) => end.SetOffloads(offloads);
-
-        public bool SetActiveQueuePairs(int count) => end.SetActiveQueuePairs(count);
-
-        public void Dispose()
-        {
-        }
+        return _bed = new VirtioDeviceBed(loop => new VhostUserNetDevice(options, _end.Backend, _end, loop), negotiated);
     }
 }
