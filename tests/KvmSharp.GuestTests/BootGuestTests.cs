@@ -3,7 +3,7 @@ using System.Globalization;
 namespace KvmSharp.GuestTests;
 
 /// <summary>Stock kernels boot to user space, find the machine they were given, and power it off.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class BootGuestTests(GuestHost host)
 {
     // A selection in which every pair of (kernel, protocol), (protocol, CPUs), (CPUs, memory), (irqchip, CPUs), (irqchip, protocol) occurs.

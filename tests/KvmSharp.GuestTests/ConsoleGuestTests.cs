@@ -3,7 +3,7 @@ using System.Text;
 namespace KvmSharp.GuestTests;
 
 /// <summary>The serial console carries text both ways.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class ConsoleGuestTests(GuestHost host)
 {
     // Runs beside the monitor, in the lab when there is one: that is where the pseudo-terminal exists.

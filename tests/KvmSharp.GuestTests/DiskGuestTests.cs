@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Disks carry verified data under load, take discards, keep what was flushed, and change size under a running guest.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class DiskGuestTests(GuestHost host)
 {
     [Theory]

@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Drivers give devices up and take them again, in the middle of what they do.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class DriverGuestTests(GuestHost host)
 {
     [Fact]

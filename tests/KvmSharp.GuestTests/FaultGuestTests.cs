@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>The host refuses and breaks things under a running guest, which sees errors of its devices at most. The table of docs/reliability.md names this test.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class FaultGuestTests(GuestHost host)
 {
     [Fact]

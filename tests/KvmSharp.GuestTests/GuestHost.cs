@@ -3,12 +3,15 @@ using System.Globalization;
 namespace KvmSharp.GuestTests;
 
 /// <summary>
-/// The host guest tests run on: this machine with hardware KVM, else one lab that is kept running for all tests.
+/// The host a group of guest tests runs on: this machine with hardware KVM, else a lab that is kept running for all of them.
 /// Builds the program under test and prepares the guests once.
 /// </summary>
 public sealed class GuestHost : IDisposable
 {
-    private readonly string _lab = $"tests-{Environment.ProcessId}";
+    // Guests that run on this machine itself would meet in its networks: one group at a time.
+    private static readonly SemaphoreSlim s_thisMachine = new(1);
+    private static int s_labs;
+    private readonly string _lab = $"tests-{Environment.ProcessId}-{Interlocked.Increment(ref s_labs)}";
     private readonly string _log;
     private readonly string _scratch = Directory.CreateTempSubdirectory("kvmsharp-tests-").FullName;
     private readonly Dictionary<string, GuestKernel> _kernels = [];
@@ -19,7 +22,7 @@ public sealed class GuestHost : IDisposable
     {
         string results = Path.Combine(RepositoryPaths.Root, "artifacts", "test-results");
         Directory.CreateDirectory(results);
-        _log = Path.Combine(results, "lab.log");
+        _log = Path.Combine(results, $"{_lab}.log");
         if (RepositoryPaths.OtherProgram is null)
             Prepare("build.sh");
         Prepare("guest.sh", "all");
@@ -29,7 +32,10 @@ public sealed class GuestHost : IDisposable
                 _kernels[$"{series}-{flavour}"] = new GuestKernel(Prepare("guest.sh", "kernel", series, flavour), Prepare("guest.sh", "initramfs", series, flavour));
         }
 
-        StartLab();
+        if (InLab)
+            StartLab();
+        else
+            s_thisMachine.Wait();
     }
 
     /// <summary>True when guests run two levels deep on an emulated CPU.</summary>
@@ -120,6 +126,10 @@ public sealed class GuestHost : IDisposable
             using RunningProcess stop = RunningProcess.Start(RepositoryPaths.Script("lab.sh"), ["--stop", _lab]);
             stop.WaitForExit(TimeSpan.FromSeconds(30));
         }
+        else
+        {
+            s_thisMachine.Release();
+        }
 
         Directory.Delete(_scratch, recursive: true);
     }
@@ -173,8 +183,6 @@ public sealed class GuestHost : IDisposable
 
     private void StartLab()
     {
-        if (!InLab)
-            return;
         for (int attempt = 1; ; attempt++)
         {
             using RunningProcess start = RunningProcess.Start(

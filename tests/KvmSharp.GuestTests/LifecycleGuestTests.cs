@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Every way a guest ends, or is asked to end, and the status that tells it.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class LifecycleGuestTests(GuestHost host)
 {
     private const string Ready = "KVMSHARP-GUEST-READY";

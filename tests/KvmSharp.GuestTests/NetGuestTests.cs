@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Network interfaces lose and change nothing, with the offloads of the host and without.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class NetGuestTests(GuestHost host)
 {
     [Theory]

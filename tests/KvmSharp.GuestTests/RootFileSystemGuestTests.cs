@@ -3,7 +3,7 @@ using System.Globalization;
 namespace KvmSharp.GuestTests;
 
 /// <summary>Debian with systemd boots from an ext4 file system on a virtio disk, is on the network, and lets root in on the serial console.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class RootFileSystemGuestTests(GuestHost host)
 {
     private const string Prompt = "root@debian:~# ";

@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>What the host sees of a confined program that runs a real guest.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class SandboxGuestTests(GuestHost host)
 {
     /// <summary>The guest resets once: what the program makes after that is confined as well.</summary>

@@ -7,7 +7,7 @@ namespace KvmSharp.GuestTests;
 /// Deliberate attempts to get out, made by threads of each role in the program as it is shipped: a debugger has a running thread make a system call, as one
 /// would that a guest took over. The guest is a bare kernel that halts, so this host's own KVM will do.
 /// </summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class SandboxWallTests : IDisposable
 {
     private const int ViolationStatus = 12;

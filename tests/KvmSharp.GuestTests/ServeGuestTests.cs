@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace KvmSharp.GuestTests;
 
 /// <summary>Disks that this program serves to a machine monitor that is not ours: QEMU, which interprets its guest, on this very machine.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class ServeGuestTests(GuestHost host) : IDisposable
 {
     private const int Megabyte = 1 << 20, DiskMegabytes = 16, CopiedMegabytes = 4;

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace KvmSharp.GuestTests;
 
 /// <summary>Network interfaces that the host's kernel serves, and what becomes of them where it cannot.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class VhostGuestTests(GuestHost host)
 {
     private const string Forced = "net:,vhost=on,vhostforce=on";

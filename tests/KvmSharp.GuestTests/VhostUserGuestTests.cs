@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Networks and file systems that other processes serve, which die and come back: DPDK's vhost and virtiofsd.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class VhostUserGuestTests(GuestHost host)
 {
     private const string Gone = "the vhost-user back end is gone", Returned = "a vhost-user back end is there again and goes on";

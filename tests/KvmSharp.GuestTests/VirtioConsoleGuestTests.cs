@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Stock drivers make a console of the virtio console and character devices of its ports, and text and megabytes pass through them.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class VirtioConsoleGuestTests(GuestHost host)
 {
     // The scripts run beside the monitor, in the lab when there is one: that is where its sockets and terminals exist.

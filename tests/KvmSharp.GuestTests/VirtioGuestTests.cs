@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Stock drivers find virtio devices, on PCI and behind registers that ACPI announces, and get data through them.</summary>
-[Collection(GuestTestGroup.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class VirtioGuestTests(GuestHost host)
 {
     /// <summary>Runs "$@" with two images: one that the guest changes, one it may only read, and says what they hold before and after.</summary>
