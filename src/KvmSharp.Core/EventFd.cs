@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core.Tracing;
 
@@ -22,10 +23,15 @@ public sealed unsafe class EventFd : FileDescriptor
     public TraceName TraceName { get; init; }
 
     /// <summary>Adds one to the counter, waking whoever waits. A full counter is already a pending event, so it is not an error.</summary>
-    public void Signal()
+    public void Signal() => _ = TrySignal();
+
+    /// <summary>
+    /// As <see cref="Signal"/>. False: the write blocked, for which another process must have made the eventfd blocking, until a signal interrupted it.
+    /// </summary>
+    public bool TrySignal()
     {
         ulong one = 1;
-        _ = Libc.write(Value, &one, sizeof(ulong));
+        return Libc.write(Value, &one, sizeof(ulong)) >= 0 || Marshal.GetLastPInvokeError() != LibcConstants.EINTR;
     }
 
     /// <summary>Sets the counter to zero; true if it was not zero.</summary>

@@ -14,8 +14,8 @@ public interface IServedDevice : IDisposable
     /// <summary>What GET_QUEUE_NUM is answered with: queues, for a network interface pairs.</summary>
     int QueueNumber { get; }
 
-    /// <summary>What has passed through it since it was made, for logs; null: that is not counted.</summary>
-    string? Summary => null;
+    /// <summary>What has passed through it since it was made; null: that is not counted. Any thread.</summary>
+    PortStatistics? Statistics => null;
 
     /// <summary>What it understands besides what every device does.</summary>
     VhostUserFeatures ProtocolFeatures => VhostUserFeatures.None;

@@ -18,6 +18,7 @@ public sealed class ServeHost : IDisposable
     private readonly ILoggerFactory _loggers;
     private readonly EventLoop _control;
     private readonly EventLoop[] _io;
+    private readonly StallWatch _watch;
     private int _nextLoop;
 
     /// <param name="onFailure">A thread has died of a bug; nothing is served any more. Called on that thread.</param>
@@ -30,11 +31,12 @@ public sealed class ServeHost : IDisposable
         _io = new EventLoop[options.IoThreads];
         for (int i = 0; i < _io.Length; i++)
         {
-            EventLoopOptions io = new() { Name = $"iothread {i}", OnFailure = onFailure };
+            EventLoopOptions io = new() { Name = $"iothread {i}", Interruptible = true, OnFailure = onFailure };
             _io[i] = new EventLoop(options.Poll ? io with { PollMaxNs = PollForeverNs } : io);
             _io[i].Start();
         }
 
+        _watch = new StallWatch(_io);
         _control.Start();
     }
 
@@ -107,6 +109,7 @@ public sealed class ServeHost : IDisposable
         foreach (ServePort port in Ports)
             Remove(port.Name);
         _control.Dispose();
+        _watch.Dispose();
         foreach (EventLoop loop in _io)
             loop.Dispose();
     }

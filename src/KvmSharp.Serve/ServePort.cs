@@ -1,4 +1,3 @@
-using KvmSharp.Abi;
 using KvmSharp.Backends;
 using KvmSharp.Core;
 using KvmSharp.Core.Events;
@@ -13,32 +12,31 @@ namespace KvmSharp.Serve;
 /// </summary>
 public sealed class ServePort : IEventSink, IDisposable
 {
-    private const uint AcceptCookie = 0, OpenCookie = 1, CloseCookie = 2;
+    /// <summary>Who held an I/O thread up waits this long, so that others are served most of the time.</summary>
+    private const long PenaltyNs = 10_000_000_000;
 
-    private readonly UnixListener _listener;
     private readonly IServedDevice _device;
     private readonly EventLoop _control;
     private readonly IReadOnlyList<EventLoop> _io;
     private readonly ILogger _logger;
-    private EventToken _accept;
+    private readonly SocketAcceptor _acceptor;
     private VhostUserSession? _session;
     private bool _closed;
 
     internal ServePort(string name, UnixListener listener, IServedDevice device, EventLoop control, IReadOnlyList<EventLoop> io, ILogger logger)
     {
         Name = name;
-        _listener = listener;
         _device = device;
         _control = control;
         _io = io;
         _logger = logger;
-        // Not waited for: whoever adds a port holds a lock that the control thread may want.
-        control.Post(this, OpenCookie);
+        _acceptor = new SocketAcceptor(listener, control, OnConnected);
+        _acceptor.Start();
     }
 
     public string Name { get; }
 
-    public string SocketPath => _listener.Path;
+    public string SocketPath => _acceptor.Path;
 
     public IServedDevice Device => _device;
 
@@ -46,56 +44,35 @@ public sealed class ServePort : IEventSink, IDisposable
     public bool IsConnected => Volatile.Read(ref _session) is not null;
 
     /// <summary>Idempotent.</summary>
-    public void Dispose() => _control.Invoke(this, CloseCookie);
+    public void Dispose() => _control.Invoke(this, 0);
 
+    /// <summary>Closes it.</summary>
     void IEventSink.OnReady(uint cookie, uint epollEvents)
-    {
-        switch (cookie)
-        {
-            case CloseCookie:
-                Close();
-                break;
-            case OpenCookie:
-                Listen();
-                break;
-            default:
-                Accept();
-                break;
-        }
-    }
-
-    private void Listen()
-    {
-        if (!_closed)
-            _accept = _control.Register(_listener.File, LibcConstants.EPOLLIN, this, AcceptCookie);
-    }
-
-    private void Accept()
-    {
-        if (_closed || _session is not null || _listener.TryAccept() is not { } socket)
-            return;
-        _control.Unregister(_accept);
-        _session = new VhostUserSession(socket, _device, _control, _io, _logger, OnEnded);
-        _logger.LogInformation("a front end has connected");
-    }
-
-    private void OnEnded()
-    {
-        _session = null;
-        if (_device.Summary is { } summary)
-            _logger.LogInformation("so far {Summary}", summary);
-        Listen();
-    }
-
-    private void Close()
     {
         if (_closed)
             return;
         _closed = true;
-        _control.Unregister(_accept);
+        _acceptor.Dispose();
         _session?.Dispose();
         _session = null;
         _device.Dispose();
-        _listener.Dispose();
+    }
+
+    private void OnConnected(FileDescriptor socket)
+    {
+        _acceptor.Close();
+        _session = new VhostUserSession(socket, _device, _control, _io, _logger, OnEnded);
+        _logger.LogInformation("a front end has connected");
+    }
+
+    private void OnEnded(bool heldUs)
+    {
+        _session = null;
+        if (_device.Statistics is { } statistics)
+            _logger.LogInformation("so far {Statistics}", statistics);
+        if (heldUs)
+            _acceptor.OpenAfter(PenaltyNs);
+        else
+            _acceptor.Open();
     }
 }

@@ -134,16 +134,23 @@ public sealed unsafe partial class EventLoop : IDisposable
     {
         try
         {
+            if (_options.Interruptible)
+                BecomeInterruptible();
             while (Volatile.Read(ref _stopping) == 0)
             {
                 int count = WaitForEvents();
                 DispatchEvents(count);
                 DispatchPosts();
+                _turns++;
             }
         }
         catch (Exception exception)
         {
             ReportFailure(exception);
+        }
+        finally
+        {
+            Volatile.Write(ref _tid, 0);
         }
     }
 

@@ -18,6 +18,9 @@ public sealed record EventLoopOptions
     /// <summary>Host CPUs the thread may run on; empty leaves it where the process may run.</summary>
     public IReadOnlyList<int> Cpus { get; init; } = [];
 
+    /// <summary>A system call of the thread can be interrupted from outside (<see cref="EventLoop.Interrupt"/>).</summary>
+    public bool Interruptible { get; init; }
+
     /// <summary>Told of an exception that left a sink, on the loop's thread, which then ends. Null: written to standard error.</summary>
     public Action<Exception>? OnFailure { get; init; }
 }

@@ -97,10 +97,25 @@ internal sealed class ControlCommands(ServeHost host, PortFactory ports)
             answer.WriteString("socket", port.SocketPath);
             answer.WriteBoolean("connected", port.IsConnected);
             answer.WriteNumber("queues", port.Device.Device.Identity.QueueSizes.Count);
+            if (port.Device.Statistics is { } statistics)
+            {
+                WriteTraffic(answer, "sent", statistics.Sent);
+                WriteTraffic(answer, "received", statistics.Received);
+            }
+
             answer.WriteEndObject();
         }
 
         answer.WriteEndArray();
+    }
+
+    private static void WriteTraffic(Utf8JsonWriter answer, string direction, TrafficCount count)
+    {
+        answer.WriteStartObject(direction);
+        answer.WriteNumber("frames", count.Frames);
+        answer.WriteNumber("bytes", count.Bytes);
+        answer.WriteNumber("lost", count.Lost);
+        answer.WriteEndObject();
     }
 
     private static void WriteId(Utf8JsonWriter answer, string id)

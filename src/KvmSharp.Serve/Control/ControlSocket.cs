@@ -1,5 +1,5 @@
-using KvmSharp.Abi;
 using KvmSharp.Backends;
+using KvmSharp.Core;
 using KvmSharp.Core.Events;
 
 namespace KvmSharp.Serve.Control;
@@ -11,16 +11,13 @@ namespace KvmSharp.Serve.Control;
 /// </summary>
 public sealed class ControlSocket : IEventSink, IDisposable
 {
-    private const uint AcceptCookie = 0, OpenCookie = 1, CloseCookie = 2;
-
     /// <summary>Most users at a time; who comes later waits.</summary>
     private const int MaxClients = 16;
 
-    private readonly UnixListener _listener;
     private readonly EventLoop _control;
     private readonly ControlCommands _commands;
+    private readonly SocketAcceptor _acceptor;
     private readonly List<ControlClient> _clients = [];
-    private EventToken _accept;
     private bool _closed;
 
     /// <summary>Throws <see cref="BackendException"/> if the path is taken.</summary>
@@ -28,55 +25,34 @@ public sealed class ControlSocket : IEventSink, IDisposable
     {
         _control = host.Control;
         _commands = new ControlCommands(host, ports);
-        _listener = new UnixListener(path);
-        _control.Invoke(this, OpenCookie);
+        _acceptor = new SocketAcceptor(new UnixListener(path), _control, OnConnected);
+        _acceptor.Start();
     }
 
     /// <summary>Idempotent.</summary>
-    public void Dispose() => _control.Invoke(this, CloseCookie);
+    public void Dispose() => _control.Invoke(this, 0);
 
+    /// <summary>Closes it.</summary>
     void IEventSink.OnReady(uint cookie, uint epollEvents)
-    {
-        switch (cookie)
-        {
-            case CloseCookie:
-                Close();
-                break;
-            case OpenCookie:
-                Listen();
-                break;
-            default:
-                Accept();
-                break;
-        }
-    }
-
-    private void Listen() => _accept = _control.Register(_listener.File, LibcConstants.EPOLLIN, this, AcceptCookie);
-
-    private void Accept()
-    {
-        if (_closed || _listener.TryAccept() is not { } socket)
-            return;
-        _clients.Add(new ControlClient(socket, _control, _commands, OnLeft));
-        if (_clients.Count == MaxClients)
-            _control.Unregister(_accept);
-    }
-
-    private void OnLeft(ControlClient client)
-    {
-        if (_clients.Count == MaxClients && !_closed)
-            Listen();
-        _clients.Remove(client);
-    }
-
-    private void Close()
     {
         if (_closed)
             return;
         _closed = true;
-        _control.Unregister(_accept);
+        _acceptor.Dispose();
         foreach (ControlClient client in _clients)
             client.Dispose();
-        _listener.Dispose();
+    }
+
+    private void OnConnected(FileDescriptor socket)
+    {
+        _clients.Add(new ControlClient(socket, _control, _commands, OnLeft));
+        if (_clients.Count == MaxClients)
+            _acceptor.Close();
+    }
+
+    private void OnLeft(ControlClient client)
+    {
+        _clients.Remove(client);
+        _acceptor.Open();
     }
 }

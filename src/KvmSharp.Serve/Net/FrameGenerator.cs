@@ -6,7 +6,7 @@ namespace KvmSharp.Serve.Net;
 
 /// <summary>
 /// As many frames of one size as the driver has buffers for: broadcasts of the type for local experiments (IEEE 802) with a number that goes up by one
-/// behind it, big-endian, so that a gap shows.
+/// behind it, big-endian, so that a gap shows, and from there on each byte is its offset's lowest.
 /// </summary>
 internal sealed unsafe class FrameGenerator : IFrameSource
 {
@@ -25,6 +25,8 @@ internal sealed unsafe class FrameGenerator : IFrameSource
         new MacAddress(0xffff_ffff_ffff).CopyTo(_frame);
         new MacAddress(0x0200_0000_0001).CopyTo(_frame.AsSpan(MacAddress.Length));
         BinaryPrimitives.WriteUInt16BigEndian(_frame.AsSpan(NetFrame.AddressBytes), ExperimentalType);
+        for (int i = NumberOffset + sizeof(ulong); i < _frame.Length; i++)
+            _frame[i] = (byte)i;
         // SAFETY: the array is pinned and as long as it says.
         fixed (byte* frame = _frame)
             _segments = [new IoVec(frame, bytes)];

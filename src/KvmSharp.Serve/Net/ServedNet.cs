@@ -11,17 +11,12 @@ internal sealed class ServedNet(IVirtioDevice device, int pairs) : IServedDevice
 
     public int QueueNumber => pairs;
 
-    public string? Summary
-    {
-        get
-        {
-            if (device is not NetPort port)
-                return null;
-            long sent = port.Pairs.Sum(p => p.Sent.Frames), sentLost = port.Pairs.Sum(p => p.Sent.Lost);
-            long received = port.Pairs.Sum(p => p.Receiver.Counters.Frames), receivedLost = port.Pairs.Sum(p => p.Receiver.Counters.Lost);
-            return $"its driver sent {sent} frames and {sentLost} bad ones, received {received} and had no buffers for {receivedLost}";
-        }
-    }
+    public PortStatistics? Statistics => device is NetPort port
+        ? new PortStatistics(Sum(port.Pairs.Select(p => p.Sent)), Sum(port.Pairs.Select(p => p.Receiver.Counters)))
+        : null;
 
     public void Dispose() => device.Dispose();
+
+    private static TrafficCount Sum(IEnumerable<PortCounters> queues) => queues.Aggregate(default(TrafficCount),
+        (sum, queue) => new TrafficCount(sum.Frames + queue.Frames, sum.Bytes + queue.Bytes, sum.Lost + queue.Lost));
 }

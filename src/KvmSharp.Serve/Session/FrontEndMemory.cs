@@ -5,9 +5,10 @@ namespace KvmSharp.Serve.Session;
 
 /// <summary>
 /// The guest memory that a front end shares, region by region. <see cref="View"/> is what devices use: it is made anew with every change, and no queue
-/// may run while a region goes. The front end may shrink a file that was checked here: reading what is gone then fails as any bad page does.
+/// may run while a region goes.
 /// </summary>
-internal sealed unsafe class FrontEndMemory : IDisposable
+/// <param name="lost">See <see cref="LentMapping"/>.</param>
+internal sealed unsafe class FrontEndMemory(EventFd lost) : IDisposable
 {
     /// <summary>Most regions, for GET_MAX_MEM_SLOTS.</summary>
     public const int MaxRegions = 64;
@@ -44,7 +45,7 @@ internal sealed unsafe class FrontEndMemory : IDisposable
             FrontEndRegion said = _regions[i].Said;
             if (said.GuestAddress != region.GuestAddress || said.UserAddress != region.UserAddress || said.SizeBytes != region.SizeBytes)
                 continue;
-            MappedRegion mapping = _regions[i].Mapping;
+            LentMapping mapping = _regions[i].Mapping;
             _regions.RemoveAt(i);
             Renew();
             mapping.Dispose();
@@ -80,13 +81,13 @@ internal sealed unsafe class FrontEndMemory : IDisposable
         _regions.Clear();
     }
 
-    private static MappedRegion Map(in FrontEndRegion region, FileDescriptor file, out nint host)
+    private LentMapping Map(in FrontEndRegion region, FileDescriptor file, out nint host)
     {
         // Huge pages are mapped whole.
         ulong page = SharedFile.Check(file, region.FileOffset, region.SizeBytes);
         ulong before = region.FileOffset & (page - 1);
         ulong length = (before + region.SizeBytes + page - 1) & ~(page - 1);
-        MappedRegion mapping = MappedRegion.MapShared(file, length, (long)(region.FileOffset - before));
+        LentMapping mapping = new(file, length, region.FileOffset - before, lost);
         host = (nint)(mapping.Pointer + before);
         return mapping;
     }
@@ -107,5 +108,5 @@ internal sealed unsafe class FrontEndMemory : IDisposable
         View = GuestMemory.OfPeer(regions);
     }
 
-    private sealed record Region(FrontEndRegion Said, MappedRegion Mapping, nint Host);
+    private sealed record Region(FrontEndRegion Said, LentMapping Mapping, nint Host);
 }

@@ -12,11 +12,11 @@ namespace KvmSharp.Serve.Session;
 /// </summary>
 internal sealed unsafe class InFlightFile : IDisposable
 {
-    private readonly MappedRegion _mapping;
+    private readonly LentMapping _mapping;
     private readonly ushort _queues;
     private readonly ushort _queueSize;
 
-    private InFlightFile(MappedRegion mapping, ushort queues, ushort queueSize)
+    private InFlightFile(LentMapping mapping, ushort queues, ushort queueSize)
     {
         _mapping = mapping;
         _queues = queues;
@@ -41,13 +41,14 @@ internal sealed unsafe class InFlightFile : IDisposable
     }
 
     /// <summary>One that a front end has kept. Throws <see cref="ProtocolException"/> if it is not what it says.</summary>
-    public static InFlightFile Open(in VhostUserInflight layout, FileDescriptor file)
+    /// <param name="lost">See <see cref="LentMapping"/>.</param>
+    public static InFlightFile Open(in VhostUserInflight layout, FileDescriptor file, EventFd lost)
     {
         ulong size = SizeOf(layout.Queues, layout.QueueSize);
         if (layout.MapSize < size || layout.MapOffset % GuestMemory.PageSize != 0)
             throw new ProtocolException($"{layout.MapSize} bytes at offset {layout.MapOffset} for what is in flight");
         SharedFile.Check(file, layout.MapOffset, size);
-        return new InFlightFile(MappedRegion.MapShared(file, size, (long)layout.MapOffset), layout.Queues, layout.QueueSize);
+        return new InFlightFile(new LentMapping(file, size, layout.MapOffset, lost), layout.Queues, layout.QueueSize);
     }
 
     /// <summary>The part of a vring; null: it has none.</summary>

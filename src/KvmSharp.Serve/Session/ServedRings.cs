@@ -21,8 +21,10 @@ internal sealed class ServedRings
     private bool _active;
     private VirtioContext? _context;
 
-    public ServedRings(IVirtioDevice device, FrontEndLines lines)
+    /// <param name="lost">See <see cref="LentMapping"/>.</param>
+    public ServedRings(IVirtioDevice device, FrontEndLines lines, EventFd lost)
     {
+        Memory = new FrontEndMemory(lost);
         _device = device;
         _lines = lines;
         _vrings = new ServedVring[device.Identity.QueueSizes.Count];
@@ -30,7 +32,7 @@ internal sealed class ServedRings
             _vrings[i] = new ServedVring();
     }
 
-    public FrontEndMemory Memory { get; private set; } = new();
+    public FrontEndMemory Memory { get; private set; }
 
     /// <summary>Without protocol features there is no message that enables a vring.</summary>
     public bool StartEnabled { get; set; } = true;

@@ -17,7 +17,7 @@ namespace KvmSharp.Serve.Session;
 /// </summary>
 internal sealed class VhostUserSession : IEventSink, IDisposable
 {
-    private const uint MessageCookie = 0, ConfigCookie = 1;
+    private const uint MessageCookie = 0, ConfigCookie = 1, LostCookie = 2, HeldCookie = 3;
 
     /// <summary>Messages per turn, so that other connections have theirs.</summary>
     private const int Budget = 16;
@@ -32,19 +32,21 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private readonly IServedDevice _served;
     private readonly EventLoop _control;
     private readonly ILogger _logger;
-    private readonly Action _ended;
+    private readonly Action<bool> _ended;
     private readonly MessageReader _reader;
     private readonly FrontEndLines _lines;
     private readonly ServedRings _rings;
     private readonly ulong _offered;
     private readonly EventToken _token;
+    private readonly EventFd _lost = new();
+    private readonly EventToken _lostToken;
     private VhostUserFeatures _protocol;
     private FileDescriptor? _backChannel;
     private byte _status;
     private bool _disposed;
 
-    /// <param name="ended">The connection has ended by itself; everything is given back.</param>
-    public VhostUserSession(FileDescriptor socket, IServedDevice served, EventLoop control, IReadOnlyList<EventLoop> io, ILogger logger, Action ended)
+    /// <param name="ended">The connection has ended by itself; everything is given back. True: the front end has held an I/O thread up.</param>
+    public VhostUserSession(FileDescriptor socket, IServedDevice served, EventLoop control, IReadOnlyList<EventLoop> io, ILogger logger, Action<bool> ended)
     {
         _socket = socket;
         _served = served;
@@ -54,9 +56,10 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         _reader = new MessageReader(socket);
         VirtioIdentity identity = served.Device.Identity;
         _offered = identity.DeviceFeatures | (identity.RingFeatures & VirtioFeatures.Ring) | VirtioFeatures.Version1 | HasProtocolFeatures;
-        _lines = new FrontEndLines(identity.QueueSizes.Count, io, logger, () => control.Post(this, ConfigCookie));
-        _rings = new ServedRings(served.Device, _lines);
+        _lines = new FrontEndLines(identity.QueueSizes.Count, io, logger, () => control.Post(this, ConfigCookie), () => control.Post(this, HeldCookie));
+        _rings = new ServedRings(served.Device, _lines, _lost);
         _token = control.Register(socket, LibcConstants.EPOLLIN | LibcConstants.EPOLLRDHUP, this, MessageCookie);
+        _lostToken = control.Register(_lost, LibcConstants.EPOLLIN, this, LostCookie);
     }
 
     private IVirtioDevice Device => _served.Device;
@@ -68,23 +71,46 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
             return;
         _disposed = true;
         _control.Unregister(_token);
+        _control.Unregister(_lostToken);
         _rings.Close();
         _lines.Clear();
         _reader.Dispose();
         _backChannel?.Dispose();
         _socket.Dispose();
+        _lost.Dispose();
     }
 
     void IEventSink.OnReady(uint cookie, uint epollEvents)
     {
         if (_disposed)
             return;
-        if (cookie == ConfigCookie)
+        switch (cookie)
         {
-            AnnounceConfig();
-            return;
+            case ConfigCookie:
+                AnnounceConfig();
+                break;
+            case LostCookie:
+                _logger.LogWarning("the front end took memory away that it shares");
+                End(heldUs: false);
+                break;
+            case HeldCookie:
+                _logger.LogWarning("the front end held an I/O thread up with an eventfd that blocks");
+                End(heldUs: true);
+                break;
+            default:
+                TakeMessages();
+                break;
         }
+    }
 
+    private void End(bool heldUs)
+    {
+        Dispose();
+        _ended(heldUs);
+    }
+
+    private void TakeMessages()
+    {
         try
         {
             for (int budget = Budget; budget > 0 && _reader.TryRead(); budget--)
@@ -93,8 +119,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         catch (Exception error) when (error is ProtocolException or LinuxException)
         {
             _logger.LogInformation("the connection ends: {Reason}", error.Message);
-            Dispose();
-            _ended();
+            End(heldUs: false);
         }
     }
 
@@ -173,7 +198,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
                 break;
             case VhostUserRequest.SetInflightFd:
                 using (FileDescriptor file = _reader.TakeDescriptor())
-                    _rings.ReplaceInFlight(InFlightFile.Open(InFlightLayout(), file));
+                    _rings.ReplaceInFlight(InFlightFile.Open(InFlightLayout(), file, _lost));
                 break;
             case VhostUserRequest.SetConfig:
                 SetConfig();
@@ -242,7 +267,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         uint count = payload.Length >= 2 * sizeof(uint) ? BinaryPrimitives.ReadUInt32LittleEndian(payload) : uint.MaxValue;
         if (count > MaxDescriptors || payload.Length < 2 * sizeof(uint) + count * RegionBytes)
             throw new ProtocolException($"a memory table of {count} regions in {payload.Length} bytes");
-        FrontEndMemory memory = new();
+        FrontEndMemory memory = new(_lost);
         try
         {
             foreach (FrontEndRegion region in MemoryMarshal.Cast<byte, FrontEndRegion>(payload.Slice(2 * sizeof(uint), (int)count * RegionBytes)))

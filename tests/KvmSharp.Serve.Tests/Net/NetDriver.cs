@@ -1,3 +1,4 @@
+using KvmSharp.Abi;
 using KvmSharp.Backends.Vhost;
 using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Core;
@@ -126,6 +127,29 @@ internal sealed unsafe class NetDriver : IDisposable
     }
 
     public void Write(ulong address, ReadOnlySpan<byte> bytes) => Assert.True(_memory.TryWrite(new GuestAddress(address), bytes));
+
+    /// <summary>The driver kicks, whether it has anything or not.</summary>
+    public void Kick(int queue) => _kicks[queue].Signal();
+
+    /// <summary>Memory that is shared is gone from the file. From now on nothing here may look at it, either.</summary>
+    public void TakeMemoryAway() => Assert.Equal(0, Libc.ftruncate(_memory.File.Value, 0));
+
+    /// <summary>The next interrupt of the queue blocks whoever sends it.</summary>
+    public void BlockInterrupts(int queue)
+    {
+        int call = _calls[queue].Value;
+        ulong full = ulong.MaxValue - 1;
+        _calls[queue].Drain();
+        Assert.Equal(sizeof(ulong), Libc.write(call, &full, sizeof(ulong)));
+        Assert.Equal(0, Libc.fcntl(call, LibcConstants.F_SETFL, Libc.fcntl(call, LibcConstants.F_GETFL, 0) & ~LibcConstants.O_NONBLOCK));
+    }
+
+    /// <summary>One frame from a slot, for which nobody waits.</summary>
+    public void SendBlindly(int pair, uint bytes)
+    {
+        Assert.True(_queues[2 * pair + 1].TryAdd([new DriverBuffer(AddressOf(2 * pair + 1, 0), HeaderBytes + bytes, false)], 1));
+        Publish(2 * pair + 1);
+    }
 
     public static ulong AddressOf(int queue, int slot) => Buffers + (ulong)(queue * QueueSize + slot) * SlotBytes;
 

@@ -1,5 +1,6 @@
 using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Machine.Config;
+using KvmSharp.Serve.Control;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio.Devices.Net;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -11,7 +12,8 @@ internal sealed class ServedNetwork : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-serve").FullName;
     private readonly List<NetDriver> _drivers = [];
-    private readonly PortFactory _factory;
+    private PortFactory _factory;
+    private ControlSocket? _control;
 
     public ServedNetwork(ServeOptions? options = null)
     {
@@ -25,6 +27,9 @@ internal sealed class ServedNetwork : IDisposable
 
     public string Folder => _folder;
 
+    /// <summary>Ports on the switch from now on are on another one.</summary>
+    public void ReplaceSwitch() => _factory = new PortFactory(Host);
+
     /// <summary>Adds a port as on the command line.</summary>
     public string Add(string port)
     {
@@ -32,10 +37,21 @@ internal sealed class ServedNetwork : IDisposable
         return _factory.Add(type, OptionText.Parse(type.PortOption, port, "--port"), SocketOf(Host.Ports.Count));
     }
 
-    /// <summary>A driver on the socket of the port that was added as number <paramref name="port"/>.</summary>
-    public NetDriver Connect(int port, ulong features, int pairs = 1)
+    /// <summary>A user of a control socket of this process.</summary>
+    public ControlTalk Talk()
     {
-        NetDriver driver = new(VhostUserBackend.Connect(SocketOf(port), VhostUserOptions.Net(null)), features, pairs);
+        string path = Path.Combine(_folder, "control");
+        _control ??= new ControlSocket(path, Host, _factory);
+        return new ControlTalk(path);
+    }
+
+    /// <summary>A driver on the socket of the port that was added as number <paramref name="port"/>.</summary>
+    public NetDriver Connect(int port, ulong features, int pairs = 1) => Connect(SocketOf(port), features, pairs);
+
+    /// <summary>A driver on a socket.</summary>
+    public NetDriver Connect(string socket, ulong features, int pairs)
+    {
+        NetDriver driver = new(VhostUserBackend.Connect(socket, VhostUserOptions.Net(null)), features, pairs);
         _drivers.Add(driver);
         return driver;
     }
@@ -44,9 +60,10 @@ internal sealed class ServedNetwork : IDisposable
     {
         foreach (NetDriver driver in _drivers)
             driver.Dispose();
+        _control?.Dispose();
         Host.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
-    private string SocketOf(int port) => Path.Combine(_folder, $"{port}.sock");
+    public string SocketOf(int port) => Path.Combine(_folder, $"{port}.sock");
 }
