@@ -36,7 +36,7 @@ net_drive() { # BYTES DEVICE-OPTIONS
     rm -f "$net_folder/words"
     mkfifo "$net_folder/words"
     stdbuf -oL dpdk-testpmd --lcores 0@1,1@1 --no-huge -m 512 --no-pci --file-prefix="kvmsharp-vu$$" --vdev "net_virtio_user0,path=$net_folder/sock,queues=1,$2" \
-        -- -i --forward-mode=txonly --txpkts="$1" --total-num-mbufs=16384 --auto-start <"$net_folder/words" >"$net_folder/driver" 2>&1 &
+        -- -i --forward-mode=txonly --txpkts="$1" --total-num-mbufs=16384 --auto-start <"$net_folder/words" >>"$net_folder/driver" 2>&1 &
     net_driver=$!
     exec {net_words}>"$net_folder/words"
     net_wait grep -q 'packets/burst' "$net_folder/driver"
@@ -52,10 +52,18 @@ net_rate() {
     awk -v seconds="$seconds" '/TX-packets:/ { print $2 / seconds; exit }' "$net_folder/driver"
 }
 
+# Frames that the driver has sent so far.
+net_frames() {
+    : >"$net_folder/driver"
+    echo 'show port stats all' >&"$net_words"
+    net_wait grep -q 'TX-packets:' "$net_folder/driver"
+    awk '/TX-packets:/ { print $2; exit }' "$net_folder/driver"
+}
+
 net_cpu() { awk '{ print $14 + $15 }' "/proc/$net_server/stat"; } # ticks
 
 bench_net() {
-    local round side row before
+    local round side row before frames
     local rows=(64.split:64:packed_vq=0 64.packed:64:packed_vq=1 1518.split:1518:packed_vq=0)
     net_folder=$(mktemp -d "${TMPDIR:-/tmp}/kvmsharp-bench.XXXXXX")
     command -v dpdk-testpmd >/dev/null || die "dpdk-testpmd is missing: scripts/install-deps.sh installs it"
@@ -73,6 +81,20 @@ bench_net() {
     rm -f "$samples/figures"
     for row in "${rows[@]}"; do compare_row "net.${row%%:*}" "vhostuser.net.${row%%:*}" dpdk; done
     cat "$samples/figures"
+
+    # CPU time of the whole process for a frame: ours wakes up for them, DPDK's polls.
+    for ((round = 0; round < rounds; round++)); do
+        for side in idle dpdk; do
+            net_serve "$side"
+            net_drive 64 packed_vq=1
+            before=$(net_cpu) frames=$(net_frames)
+            sleep "$seconds"
+            add_sample "$side.cpu" "$(awk -v ticks=$(($(net_cpu) - before)) -v hz="$(getconf CLK_TCK)" -v frames=$(($(net_frames) - frames)) 'BEGIN { printf "%.1f", 1e9 * ticks / hz / frames }')"
+            net_stop
+        done
+    done
+    echo "CPU time of a frame of 64 bytes, packed: kvmsharp $(median_of idle.cpu) ns, dpdk $(median_of dpdk.cpu) ns"
+    echo "figure vhostuser.net.64.packed.cpu $(median_of idle.cpu) ns"
 
     # A connected driver that sends nothing.
     net_serve idle
