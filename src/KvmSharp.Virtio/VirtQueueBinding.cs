@@ -15,6 +15,9 @@ public sealed record VirtQueueBinding(int Index, VirtQueueConfig Config, EventFd
     /// <summary>Where its chains in flight are noted, beyond the life of this process; null: nowhere.</summary>
     public InFlightRegion? InFlight { get; init; }
 
+    /// <summary>The driver has set it up anew: nothing that was in flight in it before is to be done. Else it goes on where it was stopped.</summary>
+    public bool IsFresh { get; init; }
+
     /// <summary>Opens the queue for service in this process. On a fault reports it and returns false: the queue does not run.</summary>
     public bool TryOpen([NotNullWhen(true)] out VirtQueue? queue)
     {

@@ -39,6 +39,11 @@ public interface IVhostBackend : IDisposable
     /// <summary>Signalled when the driver breaks the ring's rules. Stays the caller's.</summary>
     void SetVringError(int vring, EventFd error);
 
+    /// <summary>Before it is described: its driver has set it up anew, nothing that was in flight in it is to be done. Never throws.</summary>
+    void ForgetVring(int vring)
+    {
+    }
+
     void StartVring(int vring);
 
     /// <summary>

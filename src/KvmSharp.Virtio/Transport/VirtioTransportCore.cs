@@ -232,7 +232,7 @@ internal sealed class VirtioTransportCore : IVirtioFaultSink, IDisposable
         VirtQueueState state = queue.State ?? VirtQueueState.Initial(_context.Features);
         try
         {
-            _device.StartQueue(index, new VirtQueueBinding(index, queue.Config.Clone(), queue.Kick, state, _context));
+            _device.StartQueue(index, new VirtQueueBinding(index, queue.Config.Clone(), queue.Kick, state, _context) { IsFresh = queue.State is null });
         }
         catch (LinuxException exception)
         {

@@ -67,6 +67,8 @@ internal sealed class VhostQueue : IEventSink, IDisposable
         // SAFETY: the pointers go to the back end as numbers; it has the memory they are in, which outlives the queue's run.
         VhostAreas located = new(
             new(config.DescriptorArea, (nint)areas.Descriptor), new(config.DriverArea, (nint)areas.Driver), new(config.DeviceArea, (nint)areas.Device));
+        if (binding.IsFresh)
+            backend.ForgetVring(vring);
         return new VhostQueue(backend, vring, binding, located, loop);
     }
 

@@ -277,6 +277,72 @@ public sealed class VhostUserBackendTests : IDisposable
         Assert.Contains(_peer.Heard, h => h.Request == SetInflightFd);
     }
 
+    /// <summary>What a dead back end had in flight is the next one's only while the driver waits for it.</summary>
+    [Fact]
+    public void Reset_DriverStartsAnew_NextBackEndHasNothingInFlight()
+    {
+        using GuestMemory region = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = 4096 });
+        VhostUserBackend backend = Connect(0, ReplyAck | InflightShmFd, VhostUserOptions.Disk(16));
+        _peer!.InflightFile = region.File;
+        Begin(backend, Version1);
+        backend.GiveUp();
+        _ = backend.TryStopVring(0, out _);
+        backend.Reset();
+        Assert.True(backend.TryReconnect());
+        _peer.Forget();
+
+        Begin(backend, Version1);
+
+        Assert.Equal([GetInflightFd, SetInflightFd], _peer.Heard.Select(h => h.Request).Where(r => r is GetInflightFd or SetInflightFd));
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public void ForgetVring_ItsBackEndDied_NothingIsInFlightInItAlone(bool died, bool fresh)
+    {
+        const int Part = 2048;
+        using GuestMemory region = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = 2 * Part });
+        byte[] notes = [.. Enumerable.Repeat((byte)0xA5, Part)], found = new byte[Part];
+        VhostUserBackend backend = Connect(0, MultiQueue | ReplyAck | InflightShmFd, VhostUserOptions.Disk(16));
+        _peer!.InflightFile = region.File;
+        Begin(backend, Version1);
+        Assert.True(region.TryWrite(default, notes) && region.TryWrite(new GuestAddress(Part), notes));
+
+        if (died)
+            backend.GiveUp();
+        Assert.True(backend.TryStopVring(0, out _));
+        if (fresh)
+            backend.ForgetVring(0);
+
+        Assert.True(region.TryRead(default, found));
+        Assert.Equal(died && fresh ? new byte[Part] : notes, found);
+        Assert.True(region.TryRead(new GuestAddress(Part), found));
+        Assert.Equal(notes, found);
+    }
+
+    [Theory]
+    [InlineData(1UL << 40)]
+    [InlineData(1UL << 29)]
+    [InlineData(0UL)]
+    public void ForgetVring_RegionIsNonsense_NewOneIsAskedFor(ulong bytes)
+    {
+        using GuestMemory region = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = 4096 });
+        VhostUserBackend backend = Connect(0, ReplyAck | InflightShmFd, VhostUserOptions.Disk(16));
+        (_peer!.InflightFile, _peer.InflightBytes) = (region.File, bytes);
+        Begin(backend, Version1);
+        backend.GiveUp();
+        _ = backend.TryStopVring(0, out _);
+        _peer.Forget();
+
+        backend.ForgetVring(0);
+        Assert.True(backend.TryReconnect());
+        Begin(backend, Version1);
+
+        Assert.Equal(bytes != 0, _peer.Heard.Any(h => h.Request == GetInflightFd));
+    }
+
     [Fact]
     public void GiveUp_PackedRingAndNothingWrittenDown_LosesPositions()
     {

@@ -79,6 +79,9 @@ public sealed unsafe class FakeVhostUserBackend : IDisposable
     /// <summary>Comes with what GET_INFLIGHT_FD answers; the caller's.</summary>
     public FileDescriptor? InflightFile { get; set; }
 
+    /// <summary>What it says of the size of that file.</summary>
+    public ulong InflightBytes { get; set; } = 4096;
+
     /// <summary>Come with every answer, as nobody asked for.</summary>
     public FileDescriptor? Extra { get; set; }
 
@@ -274,10 +277,9 @@ public sealed unsafe class FakeVhostUserBackend : IDisposable
         }
     }
 
-    /// <summary>All of the file.</summary>
     private byte[] Inflight(byte[] payload)
     {
-        BinaryPrimitives.WriteUInt64LittleEndian(payload, 4096);
+        BinaryPrimitives.WriteUInt64LittleEndian(payload, InflightBytes);
         return payload;
     }
 

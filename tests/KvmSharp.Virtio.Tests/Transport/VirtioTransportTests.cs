@@ -118,6 +118,7 @@ public sealed class VirtioTransportTests
         bed.Driver.SetUpQueue(0, queue);
 
         Assert.Equal(["stop 0", "start 0 size 8 at 0"], bed.Recorder.Calls);
+        Assert.True(bed.Recorder.Running[0].IsFresh);
     }
 
     [Theory]
@@ -148,6 +149,7 @@ public sealed class VirtioTransportTests
         bed.Resume();
 
         Assert.Equal(["stop 0", "start 0 size 8 at 5"], bed.Recorder.Calls);
+        Assert.False(bed.Recorder.Running[0].IsFresh);
     }
 
     [Theory]

@@ -238,6 +238,18 @@ public sealed class VhostUserBackend : IVhostBackend
     }
 
     /// <inheritdoc/>
+    public void ForgetVring(int vring)
+    {
+        lock (_sync)
+        {
+            // Better to lose what other vrings have in flight than to do what nobody asks for any more.
+            if (_vrings[vring].Left && _inflight is not null && !_inflight.TryForget(vring))
+                DropInflight();
+            _vrings[vring].Left = false;
+        }
+    }
+
+    /// <inheritdoc/>
     public void StartVring(int vring)
     {
         lock (_sync)
@@ -271,7 +283,9 @@ public sealed class VhostUserBackend : IVhostBackend
         {
             VhostUserVring state = _vrings[vring];
             uint asked = state.Position;
-            bool known = state.Running && (!state.Begun || (state.Told && Attempt(session => asked = session.StopVring(vring))) || TryRecover(state, out asked));
+            bool known = state.Running && (!state.Begun || (state.Told && Attempt(session => asked = session.StopVring(vring))));
+            if (state.Running && !known)
+                (state.Left, known) = (true, TryRecover(state, out asked));
             position = asked;
             (state.Running, state.Told) = (false, false);
             (state.Kick, state.Call, state.Error) = (null, null, null);
@@ -286,9 +300,9 @@ public sealed class VhostUserBackend : IVhostBackend
         {
             if (_negotiated is not null)
                 Attempt(SayReset);
-            (_negotiated, _memory, _inflightTold) = (null, null, false);
-            _inflight?.Dispose();
-            _inflight = null;
+            (_negotiated, _memory) = (null, null);
+            DropInflight();
+            Array.ForEach(_vrings, vring => vring.Left = false);
         }
     }
 
@@ -364,8 +378,7 @@ public sealed class VhostUserBackend : IVhostBackend
         lock (_sync)
         {
             Abandon();
-            _inflight?.Dispose();
-            _inflight = null;
+            DropInflight();
             _endpoint.Dispose();
         }
     }
@@ -499,6 +512,12 @@ public sealed class VhostUserBackend : IVhostBackend
             return false;
         position = used;
         return true;
+    }
+
+    private void DropInflight()
+    {
+        _inflight?.Dispose();
+        (_inflight, _inflightTold) = (null, false);
     }
 
     private void Abandon()

@@ -19,6 +19,9 @@ internal sealed unsafe class VhostUserInflightRegion : IDisposable
     /// <summary>The last part of the file starts here at most.</summary>
     private const ulong MaxBytes = 1UL << 30;
 
+    /// <summary>More than the largest vring needs.</summary>
+    private const int MaxPartBytes = 1 << 21;
+
     private readonly FileDescriptor _file;
     private readonly VhostUserInflight _layout;
 
@@ -47,12 +50,11 @@ internal sealed unsafe class VhostUserInflightRegion : IDisposable
     public bool TryReadPackedPosition(int vring, GuestMemory memory, GuestAddress descriptors, out uint position)
     {
         position = 0;
-        ulong stride = _layout.MapSize / _layout.Queues;
-        if (stride < PackedHeadBytes || _layout.MapSize > MaxBytes || _layout.MapOffset > MaxBytes)
+        if (!TryLocate(vring, out long part, out int bytes) || bytes < PackedHeadBytes)
             return false;
         // By reading, not by mapping: a file that is shorter than it was said to be costs nothing.
         byte* start = stackalloc byte[PackedHeadBytes];
-        if (Libc.pread(_file.Value, start, PackedHeadBytes, (long)(_layout.MapOffset + (ulong)vring * stride)) != PackedHeadBytes)
+        if (Libc.pread(_file.Value, start, PackedHeadBytes, part) != PackedHeadBytes)
             return false;
         ReadOnlySpan<byte> head = new(start, PackedHeadBytes);
         if (BinaryPrimitives.ReadUInt16LittleEndian(head[VersionOffset..]) == 0)
@@ -72,5 +74,24 @@ internal sealed unsafe class VhostUserInflightRegion : IDisposable
         return true;
     }
 
+    /// <summary>Nothing is in flight in this vring any more, which no back end has. False if that cannot be noted.</summary>
+    public bool TryForget(int vring)
+    {
+        if (!TryLocate(vring, out long start, out int bytes) || bytes > MaxPartBytes)
+            return false;
+        fixed (byte* zeros = new byte[bytes])
+            return Libc.pwrite(_file.Value, zeros, (nuint)bytes, start) == bytes;
+    }
+
     public void Dispose() => _file.Dispose();
+
+    /// <summary>A vring's part of the file. False: the back end said nonsense.</summary>
+    private bool TryLocate(int vring, out long start, out int bytes)
+    {
+        ulong stride = _layout.MapSize / _layout.Queues;
+        bool sane = _layout.MapSize <= MaxBytes && _layout.MapOffset <= MaxBytes;
+        start = sane ? (long)(_layout.MapOffset + (ulong)vring * stride) : 0;
+        bytes = sane ? (int)stride : 0;
+        return sane;
+    }
 }

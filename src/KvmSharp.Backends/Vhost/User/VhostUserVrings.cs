@@ -47,6 +47,9 @@ public sealed class VhostUserVrings(VhostUserBackend backend, int first) : IVhos
     public void SetVringError(int vring, EventFd error) => backend.SetVringError(first + vring, error);
 
     /// <inheritdoc/>
+    public void ForgetVring(int vring) => backend.ForgetVring(first + vring);
+
+    /// <inheritdoc/>
     public void StartVring(int vring) => backend.StartVring(first + vring);
 
     /// <inheritdoc/>
