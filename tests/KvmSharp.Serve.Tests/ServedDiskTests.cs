@@ -85,6 +85,8 @@ public sealed class ServedDiskTests
     [Theory]
     [InlineData(0UL)]
     [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.EventIdx | VirtioFeatures.InOrder)]
     public void BackEnd_EndsAndComesBack_TheDriverSeesAPause(ulong features)
     {
         using ServedDisk disk = new();

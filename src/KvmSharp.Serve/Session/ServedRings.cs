@@ -139,9 +139,11 @@ internal sealed class ServedRings
         _lines.ClearFault();
     }
 
-    /// <summary>The connection ends.</summary>
+    /// <summary>The connection ends. Nobody was told where vrings stand: it stays noted with what is in flight, for the next process.</summary>
     public void Close()
     {
+        for (int i = 0; i < _vrings.Length; i++)
+            TryPause(i);
         Reset();
         Memory.Dispose();
         InFlight?.Dispose();
@@ -170,13 +172,20 @@ internal sealed class ServedRings
 
     private void Halt(int vring)
     {
+        if (TryPause(vring))
+            InFlight?.For(vring)?.Forget();
+    }
+
+    private bool TryPause(int vring)
+    {
         ServedVring state = _vrings[vring];
         if (!state.Running)
-            return;
+            return false;
         state.Running = false;
         // Null: it could not be opened, which its driver was told.
         if (_device.StopQueue(vring) is { } stands)
             state.State = stands;
+        return true;
     }
 
     private void TryRun(int vring)

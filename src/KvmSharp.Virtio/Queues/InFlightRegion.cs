@@ -8,7 +8,7 @@ namespace KvmSharp.Virtio.Queues;
 /// <param name="queueSize">Entries it has room for.</param>
 public sealed unsafe class InFlightRegion(byte* start, ushort queueSize)
 {
-    private const int HeaderBytes = 64, EntryBytes = 32;
+    private const int HeaderBytes = 64, EntryBytes = 32, VersionOffset = 8;
 
     internal byte* Start => start;
 
@@ -16,4 +16,9 @@ public sealed unsafe class InFlightRegion(byte* start, ushort queueSize)
 
     /// <summary>Bytes for a queue of so many entries, split or packed; a multiple of 64.</summary>
     public static ulong SizeOf(ushort queueSize) => (HeaderBytes + (ulong)queueSize * EntryBytes + 63) & ~63UL;
+
+    /// <summary>
+    /// Of a queue that was saved: nothing is in flight, and whoever goes on is told where by the front end. Without this the next one goes on from what is noted here.
+    /// </summary>
+    public void Forget() => Volatile.Write(ref *(ushort*)(start + VersionOffset), 0);
 }

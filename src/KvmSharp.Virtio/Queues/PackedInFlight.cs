@@ -164,9 +164,6 @@ internal sealed unsafe class PackedInFlight
         _header->FreeHead = _header->OldFreeHead = _free;
     }
 
-    /// <inheritdoc cref="SplitInFlight.Close"/>
-    public void Close() => Volatile.Write(ref _header->Version, 0);
-
     /// <summary>The last batch was staged; if it was published too, its chains are not in flight.</summary>
     private static void FinishLastBatch(Header* header, Entry* entries, ushort size, byte* descriptors)
     {

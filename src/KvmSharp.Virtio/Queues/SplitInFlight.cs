@@ -97,9 +97,6 @@ internal sealed unsafe class SplitInFlight
         _batchCount = 0;
     }
 
-    /// <summary>Nothing is in flight and the queue ends: whoever goes on is told where by the front end.</summary>
-    public void Close() => Volatile.Write(ref _header->Version, 0);
-
     /// <summary>QueueRegionSplit.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct Header

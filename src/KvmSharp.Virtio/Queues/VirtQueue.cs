@@ -181,12 +181,10 @@ public sealed class VirtQueue
         return true;
     }
 
-    /// <summary>The cursors, to go on from in another <see cref="Open"/>, and the end of service. Everything popped must have been pushed and published.</summary>
+    /// <summary>The cursors, to go on from in another <see cref="Open"/>. Everything popped must have been pushed and published.</summary>
     public VirtQueueState Save()
     {
         Debug.Assert(_packed ? !_packedRing.HasStaged : !_split.HasStaged, "saved with unpublished chains");
-        _splitRecord?.Close();
-        _packedRecord?.Close();
         return _packed ? _packedRing.State : _split.State;
     }
 
