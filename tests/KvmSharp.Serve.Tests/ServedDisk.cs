@@ -46,7 +46,14 @@ internal sealed class ServedDisk : IDisposable
         Host = Serve();
     }
 
-    public VhostUserBackend Connect() => VhostUserBackend.Connect(Socket, VhostUserOptions.Disk(256));
+    /// <summary>Protocol features that the front end does not know.</summary>
+    public VhostUserFeatures Withheld { get; init; }
+
+    public VhostUserBackend Connect()
+    {
+        VhostUserOptions options = VhostUserOptions.Disk(256);
+        return VhostUserBackend.Connect(Socket, options with { Wanted = options.Wanted & ~Withheld });
+    }
 
     /// <summary>A driver on the disk's first queues.</summary>
     public VirtioDeviceBed Start(ulong features, int queues = 1)

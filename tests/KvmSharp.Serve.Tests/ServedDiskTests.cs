@@ -18,7 +18,7 @@ public sealed class ServedDiskTests
             foreach (ulong eventIdx in new[] { 0UL, VirtioFeatures.EventIdx })
             foreach (ulong inOrder in new[] { 0UL, VirtioFeatures.InOrder })
             foreach (bool indirect in new[] { false, true })
-            foreach (int queues in new[] { 1, 4 })
+            foreach (int queues in new[] { 1, 2, 3, 4 })
                 shapes.Add(packed | eventIdx | inOrder | (indirect ? VirtioFeatures.IndirectDesc : 0), indirect, queues);
             return shapes;
         }

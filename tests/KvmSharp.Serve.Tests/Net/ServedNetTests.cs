@@ -115,20 +115,33 @@ public sealed class ServedNetTests
         Assert.True(drivers[0].IsQuiet(0));
     }
 
-    [Fact]
-    public void Switch_PairsOfASender_GoToTheSamePairs()
+    public static TheoryData<ulong, int> Pairs
     {
-        using ServedNetwork network = new();
-        network.Add("switch,queues=4");
-        network.Add("switch,queues=4");
-        NetDriver from = network.Connect(0, 0, pairs: 2), to = network.Connect(1, 0, pairs: 2);
-        to.Post(0, 0, 1600);
-        to.Post(1, 0, 1600);
-        byte[] first = Frame(Broadcast, One, 100), second = Frame(Broadcast, One, 200);
-        from.Send(1, second);
-        from.Send(0, first);
-        Assert.Equal(first, to.Receive(0, out _));
-        Assert.Equal(second, to.Receive(1, out _));
+        get
+        {
+            TheoryData<ulong, int> pairs = [];
+            foreach (ulong features in new[] { 0UL, VirtioFeatures.EventIdx, VirtioFeatures.RingPacked, VirtioFeatures.RingPacked | VirtioFeatures.EventIdx | VirtioFeatures.InOrder })
+            foreach (int count in new[] { 1, 2, 3, 4 })
+                pairs.Add(features | Mergeable, count);
+            return pairs;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public void Switch_PairsOfASender_GoToTheSamePairs(ulong features, int pairs)
+    {
+        using ServedNetwork network = new(new ServeOptions { IoThreads = 2 });
+        network.Add($"switch,queues={pairs}");
+        network.Add($"switch,queues={pairs}");
+        NetDriver from = network.Connect(0, features, pairs), to = network.Connect(1, features, pairs);
+        for (int pair = 0; pair < pairs; pair++)
+            to.Post(pair, 0, 1600);
+        for (int pair = pairs - 1; pair >= 0; pair--)
+            from.Send(pair, Frame(Broadcast, One, 100 + pair));
+        for (int pair = 0; pair < pairs; pair++)
+            Assert.Equal(Frame(Broadcast, One, 100 + pair), to.Receive(pair, out _));
+        Assert.Null(network.Failure);
     }
 
     [Fact]

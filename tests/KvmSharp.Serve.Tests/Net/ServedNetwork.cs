@@ -46,12 +46,14 @@ internal sealed class ServedNetwork : IDisposable
     }
 
     /// <summary>A driver on the socket of the port that was added as number <paramref name="port"/>.</summary>
-    public NetDriver Connect(int port, ulong features, int pairs = 1) => Connect(SocketOf(port), features, pairs);
+    /// <param name="withheld">Protocol features that the front end does not know.</param>
+    public NetDriver Connect(int port, ulong features, int pairs = 1, VhostUserFeatures withheld = VhostUserFeatures.None) => Connect(SocketOf(port), features, pairs, withheld);
 
     /// <summary>A driver on a socket.</summary>
-    public NetDriver Connect(string socket, ulong features, int pairs)
+    public NetDriver Connect(string socket, ulong features, int pairs, VhostUserFeatures withheld = VhostUserFeatures.None)
     {
-        NetDriver driver = new(VhostUserBackend.Connect(socket, VhostUserOptions.Net(null)), features, pairs);
+        VhostUserOptions options = VhostUserOptions.Net(null);
+        NetDriver driver = new(VhostUserBackend.Connect(socket, options with { Wanted = options.Wanted & ~withheld }), features, pairs);
         _drivers.Add(driver);
         return driver;
     }

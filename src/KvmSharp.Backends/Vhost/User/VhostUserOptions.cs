@@ -17,7 +17,8 @@ public sealed record VhostUserOptions
     /// <summary>For a network interface, the largest packet that it is told of; null: nothing.</summary>
     public int? Mtu { get; private init; }
 
-    internal VhostUserFeatures Wanted { get; }
+    /// <summary>Protocol features that are agreed on if the back end has them.</summary>
+    internal VhostUserFeatures Wanted { get; init; }
 
     /// <summary>A disk: what it has in flight is done again, and it says itself what it is.</summary>
     public static VhostUserOptions Disk(ushort queueSize) => new(VhostUserFeatures.Config | VhostUserFeatures.InflightShmFd) { QueueSize = queueSize };
