@@ -131,7 +131,7 @@ public sealed class VhostUserBlockTests : IDisposable
         Assert.Contains((SetVringEnable, 1u, 1u), next.Heard);
     }
 
-    /// <summary>qemu-storage-daemon 7.2 says nothing when its image changes.</summary>
+    /// <summary>qemu-storage-daemon 7.2 says nothing when its image changes, not even by its own block_resize.</summary>
     [Fact]
     public void ConfigChange_SaidByTheBackEnd_ReachesTheGuestOnce()
     {

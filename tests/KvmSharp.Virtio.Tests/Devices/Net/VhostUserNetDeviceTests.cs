@@ -112,6 +112,28 @@ public sealed class VhostUserNetDeviceTests : IDisposable
         Assert.Empty(bed.Interrupt.Faults);
     }
 
+    /// <summary>Its back end notes nothing: where the rings stand is lost with it, which no front end can find out.</summary>
+    [Fact]
+    public void BackEndDies_PackedRings_AsksForAResetAndThenStartsAnew()
+    {
+        const uint InitialPosition = 0x8000_8000; // both wrap counters
+        VirtioDeviceBed bed = Create(ulong.MaxValue, VirtioFeatures.RingPacked, 1);
+        bed.Start();
+
+        _peer!.Dispose();
+        Assert.True(bed.Interrupt.WaitForFault());
+        _peer = new FakeVhostUserBackend(Path, ulong.MaxValue, Protocol);
+        Assert.True(SpinWait.SpinUntil(() => _end!.Backend.Connection is not null, 20000));
+        Assert.DoesNotContain(_peer.Heard, h => h.Request == SetVringEnable);
+        for (int i = 0; i < bed.Drivers.Length; i++)
+            bed.Device.StopQueue(i);
+        bed.Device.Reset();
+        bed.Start();
+
+        Assert.Equal([(0u, InitialPosition), (1, InitialPosition)], _peer.Heard.Where(h => h.Request == SetVringBase).Select(h => (h.First, h.Second)));
+        Assert.Equal([(0u, 1u), (1, 1)], Enabled());
+    }
+
     [Fact]
     public void Open_MoreQueuesThanItServes_SaysSo()
     {
