@@ -8,6 +8,7 @@
 #                                               besides those named, and FILE as the /script that kvmsharp.test=script runs
 #   guest.sh rootfs [SUITE]                     path of a raw ext4 image with a small Debian (default: bookworm); made once, as root
 #   guest.sh root-initramfs SERIES FLAVOUR      path of an initramfs that starts such an image, which has no modules of its own
+#   guest.sh openvswitch                        folder with the programs of Open vSwitch on DPDK, a peer of guests
 #   guest.sh all                                prepares all of these, prints their folder
 #
 # SERIES is 6.1 or 6.12, FLAVOUR cloud or generic. The guest's /init is lib/guest-init; it describes its options.
@@ -17,6 +18,7 @@ set -euo pipefail
 . "$repo/scripts/lib/initramfs.sh"
 . "$repo/scripts/lib/guest-tools.sh"
 . "$repo/scripts/lib/rootfs.sh"
+. "$repo/scripts/lib/openvswitch.sh"
 
 case ${1:-} in
     kernel) [ $# = 3 ] || die "usage: guest.sh kernel SERIES FLAVOUR"; kernel_dir "$2" "$3" ;;
@@ -40,6 +42,7 @@ case ${1:-} in
         ;;
     rootfs) shift; [ $# -le 1 ] || die "usage: guest.sh rootfs [SUITE]"; rootfs_image "$@" ;;
     root-initramfs) [ $# = 3 ] || die "usage: guest.sh root-initramfs SERIES FLAVOUR"; root_initramfs "$2" "$3" ;;
+    openvswitch) openvswitch_dir ;;
     all)
         for series in 6.12 6.1; do
             for flavour in cloud generic; do kernel_dir "$series" "$flavour" >/dev/null; guest_initramfs "$series" "$flavour" >/dev/null; root_initramfs "$series" "$flavour" >/dev/null; done
@@ -48,5 +51,5 @@ case ${1:-} in
         rootfs_image >/dev/null
         echo "$cache"
         ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "$0"; die_status=2 die "unknown or missing command" ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0"; die_status=2 die "unknown or missing command" ;;
 esac

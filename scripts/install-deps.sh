@@ -39,6 +39,7 @@ need acpica-tools has iasl                         # ACPI tests
 need fio has fio                                   # what guests check disks and networks with: scripts/lib/guest-tools.sh
 need iperf3 has iperf3
 need dpdk-dev has dpdk-testpmd                     # vhost-user tests: its vhost behind our networks
+need libunbound8 test -e /usr/lib/x86_64-linux-gnu/libunbound.so.8 # and Open vSwitch on it, which scripts/guest.sh unpacks
 need qemu-system-common test -x /usr/lib/qemu/virtiofsd # and behind our file systems
 need ethtool has ethtool
 need libseccomp2 test -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2   # filters of the sandbox

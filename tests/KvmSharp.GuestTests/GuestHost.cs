@@ -62,6 +62,9 @@ public sealed class GuestHost : IDisposable
     /// <summary>The path of the initramfs that starts such an image with this kernel.</summary>
     public static string RootInitramfs(string series, string flavour) => Prepare("guest.sh", "root-initramfs", series, flavour);
 
+    /// <summary>The path of a folder with the programs of Open vSwitch on DPDK.</summary>
+    public static string OpenVSwitch() => Prepare("guest.sh", "openvswitch");
+
     /// <summary>Copies a sparse file to where the host of the guests may write it; the new path, the same on both sides.</summary>
     public string CopyToScratch(string path)
     {

@@ -1,6 +1,6 @@
 namespace KvmSharp.GuestTests;
 
-/// <summary>Networks and file systems that other processes serve, which die and come back: DPDK's vhost and virtiofsd.</summary>
+/// <summary>Networks and file systems that other processes serve, which die and come back: DPDK's vhost, our own switch, Open vSwitch and virtiofsd.</summary>
 [Collection(DataPathGuests.Name)]
 public sealed class VhostUserGuestTests(GuestHost host)
 {
@@ -27,6 +27,28 @@ public sealed class VhostUserGuestTests(GuestHost host)
         Assert.Equal(1, RunningProcess.Count(result.Output, Returned));
     }
 
+    [Fact]
+    public void Run_TwoGuestsOnOurSwitchThatDies_ExchangeDataBeforeAndAfter()
+    {
+        GuestResult result = host.Run(host.ModuleCheckArguments("6.12-cloud", [], ["paired", "ours"], "switch=dies"));
+
+        AssertExchange(result, "carrier_lost", "carrier_back", "reachable_again");
+        Assert.Equal(result.Value("other.data"), result.Value("again.received"));
+        Assert.Equal(result.Value("other.data"), result.Value("again.sent"));
+        Assert.Equal(2, RunningProcess.Count(result.Output, Gone));
+        Assert.Equal(2, RunningProcess.Count(result.Output, Returned));
+    }
+
+    /// <summary>One waits for the switch to connect, the other connects to it, and uses packed rings.</summary>
+    [Fact]
+    public void Run_TwoGuestsOnOpenVSwitch_ExchangeData()
+    {
+        GuestResult result = host.Run(host.CheckArguments("6.12-cloud", ["paired", "ovs:" + GuestHost.OpenVSwitch()]));
+
+        AssertExchange(result);
+        Assert.Equal('1', result.Value("eth0.features")![34]);
+    }
+
     [Theory]
     [InlineData("6.12-cloud", "pc", "2", new string[0])]
     [InlineData("6.1-cloud", "microvm", "1", new[] { "virtiofs" })]
@@ -46,5 +68,19 @@ public sealed class VhostUserGuestTests(GuestHost host)
         Assert.True(result.Value("errors") == "0", result.Describe());
         Assert.Equal(1, RunningProcess.Count(result.Output, Gone));
         Assert.Equal(1, RunningProcess.Count(result.Output, Returned));
+    }
+
+    /// <summary>From the guest that is host to the other one, and back.</summary>
+    private static void AssertExchange(GuestResult result, params string[] more)
+    {
+        Assert.True(result.Status == 0, result.Describe());
+        Assert.True(result.Value("script_status") == "0" && result.Value("other.script_status") == "0", result.Describe());
+        foreach (string name in (string[])["reachable", "flood", "tcp.out", "tcp.in", .. more])
+            Assert.True(result.Value(name) == "ok", $"{name}\n{result.Describe()}");
+        Assert.Equal("0%", result.Value("lost"));
+        Assert.NotNull(result.Value("other.data"));
+        foreach (string name in (string[])["net.received", "net.sent"])
+            Assert.True(result.Value("other.data") == result.Value(name), $"{name}\n{result.Describe()}");
+        Assert.True(result.Value("errors") == "0" && result.Value("other.errors") == "0", result.Describe());
     }
 }

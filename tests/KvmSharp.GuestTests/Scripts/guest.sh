@@ -78,7 +78,14 @@ check_disk() { # vda: any data. vdb: discards
     errors 'I/O error|'
 }
 
-check_served() { check_disk; } # by other processes, one of which dies again and again
+check_served() { # by other processes that die again and again; at the end one makes vdb larger
+    check_disk
+    say ready=grow
+    result grown wait_until 60 sectors vdb 65536
+    head -c 1m /dev/urandom >/tmp/tail
+    result write_end dd if=/tmp/tail of=/dev/vdb bs=1M seek=31 oflag=direct
+    say "vdb.end=$(digest </tmp/tail)"
+}
 
 # IDE: disks a and b are on one channel; c is on the other and may not be written. Loads the modules itself, to give libata its mode. Channels are probed
 # side by side, so only serial numbers tell disks apart.
@@ -349,21 +356,21 @@ check_flushed() { # until=N
 }
 
 # What the host changes under a running guest: the size of a disk, and a tap that goes away.
-sectors() { [ "$(cat /sys/block/vda/size)" = "$1" ]; }
+sectors() { [ "$(cat "/sys/block/$1/size")" = "$2" ]; } # DISK SECTORS
 check_changes() {
     local data=/tmp/tail
     interface_up 0
     result ping reachable 0
     say "sectors=$(cat /sys/block/vda/size)"
     say ready=grow
-    result grown wait_until 30 sectors 65536
+    result grown wait_until 30 sectors vda 65536
     head -c 1m /dev/urandom >$data
     result write_end dd if=$data of=/dev/vda bs=1M seek=31 oflag=direct
     echo 3 >/proc/sys/vm/drop_caches
     say "end=$(dd if=/dev/vda bs=1M skip=31 iflag=direct 2>/dev/null | digest)"
     say "end_expected=$(digest <$data)"
     say ready=shrink
-    result shrunk wait_until 30 sectors 16384
+    result shrunk wait_until 30 sectors vda 16384
     say ready=unplug
     result carrier_lost wait_until 30 carrier 0 0
     ping -n -q -f -c 50 -W 1 10.9.0.1 >/dev/null 2>&1
@@ -423,20 +430,27 @@ check_faults() {
 }
 
 # Packets go through another process, which is killed and comes back.
-check_switched() {
+exchange() {
     features_of eth0 /sys/class/net/eth0/device
     interface_up 0
-    result reachable wait_until 30 reachable 0
+    result reachable wait_until 90 reachable 0
     result flood ping -n -q -f -c 500 10.9.0.1
     say "lost=$(sed -n 's/.* \([0-9.]*%\) packet loss.*/\1/p' /tmp/result)"
     transfer 0 net
     streams tcp
+}
+check_switched() {
+    exchange
     if [ "$(option queues 1)" = 2 ]; then
         result one_queue ethtool -L eth0 combined 1
         result one_queue_ping reachable 0
         result two_queues ethtool -L eth0 combined 2
         result two_queues_ping reachable 0
     fi
+    lose_carrier
+    errors
+}
+lose_carrier() {
     say ready=lose
     result carrier_lost wait_until 30 carrier 0 0
     ping -n -q -c 5 -i 0.05 -W 1 10.9.0.1 >/dev/null 2>&1
@@ -444,6 +458,25 @@ check_switched() {
     result carrier_back wait_until 90 carrier 0 1
     result reachable_again wait_until 30 reachable 0
     transfer 0 again
+}
+
+# Two guests on a switch that is another process: the one of role=other does for the other what the host does elsewhere, until it is told that this is enough.
+check_paired() {
+    if [ "$(option role this)" = other ]; then
+        mkdir /www
+        head -c 3m /dev/urandom >/www/data
+        say "data=$(digest </www/data)"
+        busybox httpd -p 8000 -h /www
+        nc -ll -p 8001 -e sha256sum &
+        iperf3 -s >/dev/null 2>&1 &
+        ip link set lo up
+        ip address replace 10.9.0.1/24 dev eth0 && ip link set eth0 up
+        nc -l -p 8002 </dev/null >/dev/null
+    else
+        exchange
+        [ "$(option switch stays)" = stays ] || lose_carrier
+        nc 10.9.0.1 8002 </dev/null
+    fi
     errors
 }
 

@@ -10,9 +10,9 @@ if [ "${1:-}" != --inside ]; then exec unshare --net --mount -- "$BASH" "$0" --i
 check=$2
 shift 2
 d=$(mktemp -d /tmp/virtio.XXXXXX)
-monitor=''
+monitor='' other=''
 finish() {
-    [ -z "$monitor" ] || kill -9 "$monitor" 2>/dev/null
+    for process in $monitor $other; do kill -9 "$process" 2>/dev/null; done
     kill $(jobs -p) 2>/dev/null
     umount "$d/dev" "$d/small" 2>/dev/null
     rm -rf "$d"
@@ -57,15 +57,26 @@ saw() { # TEXT: waits until the monitor printed it
     echo "never printed: $1"
     return 1
 }
+listens() { # SOCKET...: waits until somebody does
+    local path i
+    for path in "$@"; do
+        for ((i = 0; i < 300; i++)); do [ ! -S "$path" ] || continue 2; sleep 0.1; done
+        echo "nobody listens on $path"
+        return 1
+    done
+}
 serve() { # NAME: another process serves the image of that name, behind a socket of that name
     rm -f "$d/$1.sock"
     qemu-storage-daemon --blockdev "driver=file,node-name=file,filename=$d/$1.img,locking=off" --blockdev driver=raw,node-name=disk,file=file,discard=unmap \
         --export "type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path=$d/$1.sock,writable=on" &
     server=$!
-    local i
-    for ((i = 0; i < 300; i++)); do [ ! -S "$d/$1.sock" ] || return 0; sleep 0.1; done
-    echo "qemu-storage-daemon does not listen"
-    return 1
+    listens "$d/$1.sock"
+}
+serve_all() { # our own process serves both images, behind the same sockets
+    rm -f "$d"/[ab].sock "$d/control"
+    "$program" serve blk --image "$d/a.img,id=a" --socket "$d/a.sock" --image "$d/b.img,id=b" --socket "$d/b.sock" --control "$d/control" &
+    server=$!
+    listens "$d/a.sock" "$d/b.sock" "$d/control"
 }
 inject() { # FAULT...: as strace takes them, in the running monitor's system calls
     local fault arguments=()
@@ -92,6 +103,26 @@ switch_on() { # QUEUES CLIENT: DPDK carries packets between the socket $d/net.so
     echo "dpdk-testpmd does not come up"
     cat "$d/switch.log"
     return 1
+}
+carry() { # our own process is the switch between $d/a.sock and $d/b.sock
+    rm -f "$d"/[ab].sock
+    "$program" serve net --port switch --socket "$d/a.sock" --port switch --socket "$d/b.sock" &
+    server=$!
+    listens "$d/a.sock" "$d/b.sock"
+}
+open_vswitch() { # FOLDER: Open vSwitch on DPDK is the switch: it connects to $d/a.sock and listens on $d/b
+    local i set="$1/ovs-vsctl --db=unix:$d/db"
+    export OVS_RUNDIR=$d OVS_LOGDIR=$d OVS_DBDIR=$d OVS_SYSCONFDIR=$d
+    "$1/ovsdb-tool" create "$d/conf.db" "$1/vswitch.ovsschema"
+    "$1/ovsdb-server" "$d/conf.db" --remote="punix:$d/db" --unixctl="$d/db.ctl" >>"$d/switch.log" 2>&1 &
+    listens "$d/db" || return 1
+    # Without huge pages; its thread sleeps a little when there is nothing to do, or guests would have no CPU.
+    $set --no-wait -- init -- set Open_vSwitch . other_config:dpdk-init=true other_config:dpdk-lcore-mask=1 other_config:pmd-cpu-mask=1 other_config:pmd-maxsleep=100 \
+        other_config:per-port-memory=true "other_config:dpdk-extra=--no-huge --legacy-mem -m 256 --no-pci --no-telemetry --file-prefix=${d##*/}"
+    "$1/ovs-vswitchd-dpdk" "unix:$d/db" --unixctl="$d/switch.ctl" >>"$d/switch.log" 2>&1 &
+    $set --timeout=60 -- add-br br0 -- set bridge br0 datapath_type=netdev -- add-port br0 a -- set Interface a type=dpdkvhostuserclient "options:vhost-server-path=$d/a.sock" \
+        -- add-port br0 b -- set Interface b type=dpdkvhostuser
+    listens "$d/b"
 }
 share() { # FOLDER: virtiofsd serves it behind $d/fs.sock
     local i
@@ -131,24 +162,64 @@ case $check in
         e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean || say fsck=dirty
         ;;
     served)
+        # Word "qemu" or "ours" before the monitor: whose process serves, QEMU's a disk each.
+        by=$1 program=$2
+        shift
         image a 16M
         image b 16M
-        serve b
-        serve a
+        if [ "$by" = ours ]; then serve_all; else serve b; second=$server; serve a; fi
         start "$@" --disk "vhost-user=$d/a.sock" --disk "vhost-user=$d/b.sock,packed=on"
         deaths=0
         saw KVMSHARP\ queues= || status=1
-        while [ $deaths -lt 6 ] && sleep 1.5 && kill -0 "$monitor" 2>/dev/null; do
+        while [ $deaths -lt 6 ] && sleep 1.5 && kill -0 "$monitor" 2>/dev/null && ! grep -qa ready=grow "$d/log"; do
             kill -9 "$server"
             sleep 0.3
-            serve a
+            if [ "$by" = ours ]; then serve_all; else serve a; fi
             deaths=$((deaths + 1))
         done
+        saw ready=grow || status=1
+        truncate -s 32M "$d/b.img"
+        if [ "$by" = ours ]; then
+            echo '{"execute":"resized","arguments":{"id":"b"}}' | socat -t 10 - "UNIX-CONNECT:$d/control" >/dev/null
+        else
+            # QEMU 7.2's says nothing of a new size; the next one is asked.
+            kill -9 "$second"
+            serve b
+        fi
         ended || status=$?
         say "deaths=$deaths"
         e2fsck -fn "$d/a.img" >/dev/null 2>&1 && say fsck=clean
         say "a.sha256=$(digest <"$d/a.img")"
-        say "b.sha256=$(digest <"$d/b.img")"
+        say "b.sha256=$(head -c 16M "$d/b.img" | digest)"
+        say "b.end=$(tail -c 1M "$d/b.img" | digest)"
+        ;;
+    paired)
+        # Word "ours" or "ovs:FOLDER" before the monitor: who carries packets between two guests. The other guest does for this one what we do elsewhere.
+        carrier=$1 program=$2
+        shift
+        append=$(printf '%s\n' "$@" | grep -n -x -e --append | cut -d: -f1)
+        command=("$@")
+        command[append]="${command[append]} role=other"
+        case $carrier in
+            ours) carry; ends=("vhost-user=$d/a.sock" "vhost-user=$d/b.sock") ;;
+            ovs:*) open_vswitch "${carrier#ovs:}" || status=1; ends=("vhost-user=$d/a.sock,server=on" "vhost-user=$d/b,packed=on") ;;
+        esac
+        "${command[@]}" --net "${ends[0]},mac=52:54:00:09:00:01" >"$d/other.log" 2>&1 </dev/null &
+        other=$!
+        start "$@" --net "${ends[1]},mac=52:54:00:09:00:02"
+        if [ "$carrier" = ours ]; then
+            saw ready=lose || status=1
+            kill -9 "$server"
+            wait "$server" 2>/dev/null
+            saw ready=return || status=1
+            carry
+        fi
+        ended || status=$?
+        for ((i = 0; i < 200; i++)); do kill -0 "$other" 2>/dev/null || break; sleep 0.1; done
+        kill -9 "$other" 2>/dev/null
+        other=''
+        sed 's/KVMSHARP /&other./' "$d/other.log"
+        [ $status = 0 ] || tail -n 30 "$d"/switch.log 2>/dev/null
         ;;
     switched)
         # Words "queues:N", "net:KEYS" and "server" before the monitor.
