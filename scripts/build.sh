@@ -15,6 +15,7 @@
 # Only artifacts/kvmsharp is needed to run; artifacts/kvmsharp.dbg holds its symbols for debuggers and perf.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
+. scripts/lib/common.sh
 
 mode=auto force=0 print=0
 usage() { sed -n '4,6s/^# \{0,1\}//p' "$0"; }
@@ -32,7 +33,6 @@ done
 case "$mode" in auto|aot10|aot9|r2r) ;; *) echo "build.sh: --mode must be auto, aot10, aot9 or r2r, not '$mode'" >&2; exit 2 ;; esac
 command -v dotnet >/dev/null || { echo "build.sh: no dotnet; scripts/install-deps.sh installs the .NET 10 SDK" >&2; exit 1; }
 
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 readonly net9_packs=9.0.22
 state=artifacts/build-state
 mkdir -p "$state"

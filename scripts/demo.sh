@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
 done
 [ "$quick" = 0 ] || [ -z "$disk" ] || die_status=2 die "--quick has no disk: leave out one of the two"
 
-"$repo/scripts/install-deps.sh"
+"$repo/scripts/install-deps.sh" --demo
 step "building artifacts/kvmsharp" retry "$repo/scripts/build.sh"
 kernel=$("$repo/scripts/guest.sh" kernel "$series" "$flavour")
 version=$(cat "$kernel/version")
@@ -65,7 +65,7 @@ fi
 run+=(--initrd "$initramfs")
 
 if [ "$check" = 0 ]; then
-    has_hardware_kvm || say "no hardware virtualization here: starting the lab first (about 6 s)"
+    has_hardware_kvm || say "$(no_hardware_kvm): starting the lab first (about 6 s)"
     if [ "$quick" = 1 ]; then
         ending="'poweroff -f' in the guest or Ctrl-A x ends it"
         append+=' kvmsharp.test=shell'

@@ -5,11 +5,15 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kvmsharp
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 
-# Where a .NET SDK lands that install-deps.sh had to fetch without a package; sbin for depmod and friends.
-if ! command -v dotnet >/dev/null 2>&1 && [ -x "${HOME:-/root}/.dotnet/dotnet" ]; then
-    export DOTNET_ROOT="${HOME:-/root}/.dotnet"
-    PATH=$DOTNET_ROOT:$PATH
-fi
+# An SDK below ~/.dotnet, where install-deps.sh puts one that no package has, serves when there is none that global.json accepts.
+use_dotnet_folder() {
+    local folder=${HOME:-/root}/.dotnet
+    [ -x "$folder/dotnet" ] || return 0
+    if command -v dotnet >/dev/null 2>&1 && (cd "$repo" && dotnet --version) >/dev/null 2>&1; then return 0; fi
+    export DOTNET_ROOT=$folder PATH=$folder:$PATH
+}
+use_dotnet_folder
+# depmod and friends.
 case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/sbin:/sbin ;; esac
 export PATH
 
@@ -20,7 +24,7 @@ die() { say "$*"; exit "${die_status:-1}"; }
 now_ms() { local t=${EPOCHREALTIME/[.,]/}; printf '%s' "${t%???}"; }
 
 # step LABEL COMMAND...: runs the command with its output kept in a log, shows that it is alive, and says how
-# long it took. On failure the end of the log is shown and the command's status returned.
+# long it took. On failure the end of the log (step_lines=40) is shown and the command's status returned.
 step() {
     local label=$1 log status=0 started elapsed pid
     shift
@@ -40,7 +44,7 @@ step() {
         printf ' done (%d.%01d s)\n' $((elapsed / 1000)) $((elapsed % 1000 / 100)) >&2
     else
         printf ' FAILED (status %d after %d s)\n' "$status" $((elapsed / 1000)) >&2
-        tail -n 40 "$log" | sed 's/^/    /' >&2
+        tail -n "${step_lines:-40}" "$log" | sed 's/^/    /' >&2
     fi
     rm -f "$log"
     return "$status"
@@ -65,6 +69,15 @@ as_root() {
     fi
 }
 
+# ask_for_root WHY: sudo asks for its password here, where a person sees it, and not behind the progress of a step.
+ask_for_root() {
+    [ "$(id -u)" != 0 ] || return 0
+    command -v sudo >/dev/null 2>&1 || die "needs root $1: run this as root, or install sudo"
+    sudo -n true 2>/dev/null && return 0
+    say "needs root $1"
+    sudo -v || die "needs root $1: sudo did not grant it"
+}
+
 # True when this machine runs guest kernels on the CPU's own virtualization. A /dev/kvm without VMX or SVM exists
 # (software virtualization behind the same API); it emulates guest kernels and takes minutes to boot one.
 has_hardware_kvm() {
@@ -73,6 +86,24 @@ has_hardware_kvm() {
         never) return 0 ;;
     esac
     grep -qwE 'vmx|svm' /proc/cpuinfo && [ -r /dev/kvm ] && [ -w /dev/kvm ]
+}
+
+# Why not, in words.
+no_hardware_kvm() {
+    if [ "${KVMSHARP_LAB:-}" = force ]; then echo "the lab was asked for"
+    elif ! grep -qwE 'vmx|svm' /proc/cpuinfo; then echo "no hardware virtualization here"
+    elif [ ! -e /dev/kvm ]; then echo "no /dev/kvm here (sudo modprobe kvm_intel, or kvm_amd, makes it)"
+    else echo "/dev/kvm is not for this user (sudo usermod -aG kvm $(id -un) and a new login change that)"
+    fi
+}
+
+# Where Debian and others put it: a package of its own, or QEMU 7.2's.
+virtiofsd_path() {
+    local path
+    for path in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
+        if [ -x "$path" ]; then echo "$path"; return 0; fi
+    done
+    return 1
 }
 
 # with_cache_lock COMMAND...: one preparer of the cache at a time; others wait and then find it done.

@@ -4,6 +4,7 @@
 rootfs_build() { # SUITE IMAGE: called under the cache lock
     [ ! -e "$2" ] || return 0
     command -v mmdebstrap >/dev/null || die "no mmdebstrap: run scripts/install-deps.sh"
+    ask_for_root "to make a Debian root file system"
     mkdir -p "${2%/*}"
     step "making a Debian $1 root file system (half a minute and more)" retry as_root "$repo/scripts/lib/make-rootfs" "$1" "$2" || return 1
     # Older ones of the suite are of no use any more.
