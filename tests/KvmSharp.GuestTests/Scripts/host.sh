@@ -127,7 +127,7 @@ open_vswitch() { # FOLDER: Open vSwitch on DPDK is the switch: it connects to $d
 share() { # FOLDER: virtiofsd serves it behind $d/fs.sock
     local i
     rm -f "$d/fs.sock"
-    /usr/lib/qemu/virtiofsd --socket-path="$d/fs.sock" -o "source=$1,sandbox=chroot,cache=auto" >>"$d/fs.log" 2>&1 &
+    "$(. "$KVMSHARP_REPO/scripts/lib/common.sh" && virtiofsd_path)" --socket-path="$d/fs.sock" -o "source=$1,sandbox=chroot,cache=auto" >>"$d/fs.log" 2>&1 &
     server=$!
     for ((i = 0; i < 300; i++)); do [ ! -S "$d/fs.sock" ] || return 0; sleep 0.1; done
     echo "virtiofsd does not listen"
