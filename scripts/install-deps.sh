@@ -78,7 +78,7 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 \
         install --no-install-recommends "$@"
 }
-offered() { apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [^(]'; }
+offered() { local policy; policy=$(apt-cache policy "$1" 2>/dev/null); [[ $policy == *'Candidate: '* && $policy != *'Candidate: (none)'* ]]; }
 
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get >/dev/null || die "missing: ${missing[*]}; this script installs with apt only (Debian, Ubuntu)"
@@ -115,7 +115,7 @@ dotnet_folder() {
     local icu
     retry curl -fsSL --max-time 60 -o "$work/install.sh" https://dot.net/v1/dotnet-install.sh || return 1
     # What the package would have brought along: without ICU the SDK does not start.
-    if ! ldconfig -p | grep -q 'libicuuc\.so'; then
+    if [[ $(ldconfig -p) != *libicuuc.so* ]]; then
         icu=$(apt-cache pkgnames libicu | grep -x 'libicu[0-9]*' | sort -V | tail -n 1)
         [ -z "$icu" ] || apt_install "$icu"
     fi
