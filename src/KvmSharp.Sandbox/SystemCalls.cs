@@ -1,5 +1,6 @@
 using KvmSharp.Abi;
 using KvmSharp.Core;
+using static KvmSharp.Abi.IoUringConstants;
 using static KvmSharp.Abi.Kvm.KvmConstants;
 using static KvmSharp.Abi.LibcConstants;
 using static KvmSharp.Abi.NetConstants;
@@ -76,7 +77,7 @@ public static class SystemCalls
         // What I/O threads run on, and the entropy device; vCPUs make part of it when a driver starts its device.
         new("eventfd2", Vcpu),
         new("io_uring_setup", Vcpu),
-        new("io_uring_register", Vcpu),
+        new("io_uring_register", Vcpu | Io, IoUringRegister()),
         new("epoll_wait", Io),
         new("epoll_ctl", Vcpu | Io),
         new("timerfd_settime", Vcpu | Io),
@@ -125,6 +126,16 @@ public static class SystemCalls
 
     /// <summary>How many calls a role may make, whatever their arguments.</summary>
     public static int Count(ThreadRole role) => Allowed.Count(call => call.IsFor(role));
+
+    private static ArgumentCondition[] IoUringRegister() =>
+    [
+        // Rings are made by whoever starts the device, for the thread that then uses them: it alone can turn them on.
+        new(1, Int, IORING_REGISTER_PROBE, Vcpu),
+        new(1, Int, IORING_REGISTER_EVENTFD, Vcpu),
+        new(1, Int, IORING_REGISTER_FILES, Vcpu),
+        new(1, Int, IORING_REGISTER_BUFFERS, Vcpu),
+        new(1, Int, IORING_REGISTER_ENABLE_RINGS, Io),
+    ];
 
     private static ArgumentCondition[] Ioctls() =>
     [

@@ -5,13 +5,13 @@ namespace KvmSharp.GuestTests;
 public sealed class DiskGuestTests(GuestHost host)
 {
     [Theory]
-    [InlineData("6.12-cloud", "pc", "2")]
-    [InlineData("6.12-generic", "microvm", "1")]
-    [InlineData("6.1-generic", "pc", "1")]
-    [InlineData("6.1-cloud", "microvm", "2")]
-    public void Run_DiskUnderLoad_DataIsRightAndDiscardsReachTheHost(string kernel, string machine, string cpus)
+    [InlineData("6.12-cloud", "pc", "2", "on")]
+    [InlineData("6.12-generic", "microvm", "1", "off")]
+    [InlineData("6.1-generic", "pc", "1", "off")]
+    [InlineData("6.1-cloud", "microvm", "2", "on")]
+    public void Run_DiskUnderLoad_DataIsRightAndDiscardsReachTheHost(string kernel, string machine, string cpus, string sandbox)
     {
-        GuestResult result = host.Run(host.CheckArguments(kernel, ["disk"], "--machine", machine, "--cpus", cpus));
+        GuestResult result = host.Run(host.CheckArguments(kernel, ["disk"], "--machine", machine, "--cpus", cpus, "--sandbox", sandbox));
 
         Assert.True(result.Status == 0, result.Describe());
         Assert.True(result.Value("script_status") == "0", result.Describe());

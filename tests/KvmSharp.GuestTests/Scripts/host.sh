@@ -155,7 +155,7 @@ case $check in
     disk)
         image a 32M
         image b 16M
-        "$@" --disk "file=$d/a.img,queues=2" --disk "file=$d/b.img" || status=$?
+        "$@" --disk "file=$d/a.img,queues=2,aio=io_uring" --disk "file=$d/b.img" || status=$?
         say "a.sha256=$(digest <"$d/a.img")"
         say "b.sha256=$(digest <"$d/b.img")"
         say "b.blocks=$(stat -c %b "$d/b.img")"
