@@ -29,7 +29,7 @@ done
 [ "$quick" = 0 ] || [ -z "$disk" ] || die_status=2 die "--quick has no disk: leave out one of the two"
 
 "$repo/scripts/install-deps.sh" --demo
-step "building artifacts/kvmsharp" retry "$repo/scripts/build.sh"
+step "building artifacts/kvmsharp" "$repo/scripts/build.sh"
 kernel=$("$repo/scripts/guest.sh" kernel "$series" "$flavour")
 version=$(cat "$kernel/version")
 if [ -z "$cpus" ]; then cpus=1; ! has_hardware_kvm || cpus=2; fi
