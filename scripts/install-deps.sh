@@ -24,6 +24,7 @@ need() { # PACKAGES TEST...: the first of PACKAGE[|PACKAGE] that this release ha
     "$@" >/dev/null 2>&1 || missing+=("$packages")
 }
 has() { command -v "$1"; }
+icu() { [[ $(ldconfig -p) == *libicuuc.so* ]]; }
 static_busybox() { local b; for b in /bin/busybox /usr/bin/busybox; do [ -x "$b" ] && ! ldd "$b" && return 0; done; return 1; }
 dotnet_ok() { # an SDK that global.json accepts
     has dotnet && (cd "$repo" && dotnet --version)
@@ -45,6 +46,7 @@ need cpio has cpio
 need xz-utils has xz
 need zstd has zstd
 need lz4 has lz4                                   # how Debian 6.1 cloud kernels are compressed
+need 'libicu72|libicu74|libicu76|libicu78' icu              # without it no .NET SDK starts; only its packages bring it along
 need libseccomp2 test -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2   # filters of the sandbox
 need e2fsprogs has resize2fs
 need iproute2 has bridge
@@ -112,18 +114,12 @@ microsoft_feed() {
     return 1
 }
 dotnet_folder() {
-    local icu
     retry curl -fsSL --max-time 60 -o "$work/install.sh" https://dot.net/v1/dotnet-install.sh || return 1
-    # What the package would have brought along: without ICU the SDK does not start.
-    if [[ $(ldconfig -p) != *libicuuc.so* ]]; then
-        icu=$(apt-cache pkgnames libicu | grep -x 'libicu[0-9]*' | sort -V | tail -n 1)
-        [ -z "$icu" ] || apt_install "$icu"
-    fi
     retry bash "$work/install.sh" --channel 10.0 --install-dir "$HOME/.dotnet" --no-path
 }
 if ! dotnet_ok >/dev/null 2>&1; then
     if command -v dotnet >/dev/null; then
-        say "the .NET SDKs here do not satisfy global.json: $(dotnet --list-sdks 2>/dev/null | cut -d' ' -f1 | xargs)"
+        say "dotnet cannot be used here (SDKs: $(dotnet --list-sdks 2>/dev/null | cut -d' ' -f1 | xargs)): $( (cd "$repo" && dotnet --version 2>&1) | grep -m 1 .)"
     fi
     ask_for_root "to install the .NET SDK"
     work=$(mktemp -d "${TMPDIR:-/tmp}"/kvmsharp-dotnet.XXXXXX)
