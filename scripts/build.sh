@@ -33,6 +33,9 @@ done
 case "$mode" in auto|aot10|aot9|r2r) ;; *) echo "build.sh: --mode must be auto, aot10, aot9 or r2r, not '$mode'" >&2; exit 2 ;; esac
 command -v dotnet >/dev/null || { echo "build.sh: no dotnet; scripts/install-deps.sh installs the .NET 10 SDK" >&2; exit 1; }
 
+# The linker step that .NET brings along leaves paths unquoted.
+if [[ $mode != r2r && $PWD = *[[:space:]]* ]]; then echo "build.sh: NativeAOT cannot be linked below a path with a space: move the repository away from '$PWD'" >&2; exit 1; fi
+
 readonly net9_packs=9.0.22
 state=artifacts/build-state
 mkdir -p "$state"
