@@ -19,11 +19,16 @@ guests_serve() { # NUMBER
 
 # The server's own memory, in KiB, with a driver on each disk that has loaded it for a while. What it sees of the guests' memory is not its own.
 guests_memory() { # NUMBER
-    local load memory
+    local load memory i
     guests_serve "$1"
-    "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds 2 >/dev/null &
+    "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds 4 >/dev/null &
     load=$!
-    sleep 1.5
+    # A socket that listens and one that is connected, for each.
+    for ((i = 0; i < 100; i++)); do
+        [ "$(grep -cF "$blk_folder/" /proc/net/unix)" -lt $((2 * $1)) ] || break
+        sleep 0.1
+    done
+    sleep 2
     memory=$(awk '$1 == "RssAnon:" { print $2 }' "/proc/$blk_server/status")
     wait "$load"
     blk_stop

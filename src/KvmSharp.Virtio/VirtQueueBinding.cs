@@ -18,10 +18,13 @@ public sealed record VirtQueueBinding(int Index, VirtQueueConfig Config, EventFd
     /// <summary>The driver has set it up anew: nothing that was in flight in it before is to be done. Else it goes on where it was stopped.</summary>
     public bool IsFresh { get; init; }
 
+    /// <summary>Where it is noted which pages are written, in the queue and its buffers; null: nowhere.</summary>
+    public IPageLog? Log { get; init; }
+
     /// <summary>Opens the queue for service in this process. On a fault reports it and returns false: the queue does not run.</summary>
     public bool TryOpen([NotNullWhen(true)] out VirtQueue? queue)
     {
-        VirtQueueFault fault = VirtQueue.Open(Config, Context.Memory, Context.Features, State, out queue, InFlight);
+        VirtQueueFault fault = VirtQueue.Open(Config, Context.Memory, Context.Features, State, out queue, InFlight, Log);
         if (fault != VirtQueueFault.None)
             ReportFault(fault);
         return queue is not null;

@@ -55,6 +55,9 @@ internal sealed class ServedDisk : IDisposable
         return VhostUserBackend.Connect(Socket, options with { Wanted = options.Wanted & ~Withheld });
     }
 
+    /// <summary>Of the driver that was started.</summary>
+    public VhostUserBackend FrontEnd => _frontEnd!;
+
     /// <summary>A driver on the disk's first queues.</summary>
     public VirtioDeviceBed Start(ulong features, int queues = 1)
     {

@@ -1,4 +1,6 @@
 using KvmSharp.Abi.Virtio;
+using KvmSharp.Backends.Vhost.User;
+using KvmSharp.Core.Memory;
 using KvmSharp.TestKit;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio;
@@ -65,12 +67,16 @@ public sealed class ServedDiskTests
     }
 
     [Theory]
-    [InlineData(0UL)]
-    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.RingPacked)]
-    public void Requests_OnceServed_AllocateNothing(ulong features)
+    [InlineData(0UL, false)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.RingPacked, false)]
+    [InlineData(0UL, true)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.RingPacked, true)]
+    public void Requests_OnceServed_AllocateNothing(ulong features, bool logged)
     {
         using ServedDisk disk = new();
-        disk.Start(features);
+        VirtioDeviceBed bed = disk.Start(features);
+        using VhostUserLog log = new(bed.Memory);
+        Assert.Equal(logged, logged && disk.FrontEnd.TryStartLog(log));
 
         long bytes = AllocationProbe.OnLoop(disk.Host.IoThreads[0], () =>
         {
@@ -79,6 +85,36 @@ public sealed class ServedDiskTests
         });
 
         Assert.Equal(0, bytes);
+    }
+
+    /// <summary>A guest that moves while it runs: what we wrote is copied again.</summary>
+    [Theory]
+    [InlineData(0UL, false)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc, true)]
+    [InlineData(VirtioFeatures.RingPacked, false)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.InOrder | VirtioFeatures.IndirectDesc, true)]
+    public void Log_OfPages_HasThoseThatRequestsWriteAndNoOthers(ulong features, bool indirect)
+    {
+        using ServedDisk disk = new();
+        VirtioDeviceBed bed = disk.Start(features);
+        using VhostUserLog log = new(bed.Memory);
+        Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_IN, 1, indirect));
+        Assert.Empty(Pages(log));
+
+        Assert.True(disk.FrontEnd.TryStartLog(log));
+        Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_OUT, 1, indirect));
+        Assert.Equal([false, true, false], Marked(Pages(log)));
+        Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_IN, 1, indirect));
+        IReadOnlyCollection<ulong> pages = Pages(log);
+        Assert.Equal([false, true, true], Marked(pages));
+        // The rings are below the buffers.
+        Assert.Contains(pages, p => p < Header / GuestMemory.PageSize);
+
+        disk.FrontEnd.StopLog();
+        Pages(log);
+        Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_IN, 1, indirect));
+        Assert.Empty(Pages(log));
+        Assert.Empty(bed.Interrupt.Faults);
     }
 
     /// <summary>The front end keeps the region of what is in flight; a back end that ends in order leaves nothing there.</summary>
@@ -114,4 +150,14 @@ public sealed class ServedDiskTests
         Assert.False(File.Exists(disk.Socket));
         Assert.Empty(disk.Host.Ports);
     }
+
+    private static List<ulong> Pages(VhostUserLog log)
+    {
+        List<ulong> pages = [];
+        Assert.True(log.TryTake(pages, limit: 1000));
+        return pages;
+    }
+
+    private static bool[] Marked(IReadOnlyCollection<ulong> pages) =>
+        [pages.Contains(Header / GuestMemory.PageSize), pages.Contains(Status / GuestMemory.PageSize), pages.Contains(ServedDisk.Buffer / GuestMemory.PageSize)];
 }

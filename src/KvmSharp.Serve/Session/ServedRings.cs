@@ -18,6 +18,7 @@ internal sealed class ServedRings
     private readonly FrontEndLines _lines;
     private readonly ServedVring[] _vrings;
     private ulong _features;
+    private bool _logs;
     private bool _active;
     private VirtioContext? _context;
 
@@ -40,16 +41,21 @@ internal sealed class ServedRings
     /// <summary>Where what is in flight is noted; null: nowhere.</summary>
     public InFlightFile? InFlight { get; private set; }
 
+    /// <summary>Where pages that are written are noted, while the front end wants that; null: nowhere.</summary>
+    public DirtyLog? Log { get; private set; }
+
     private bool IsPacked => (_features & VirtioFeatures.RingPacked) != 0;
 
-    /// <summary>What the driver has agreed to.</summary>
-    public void SetFeatures(ulong features)
+    /// <summary>What the driver has agreed to, and whether what is written is logged.</summary>
+    public void SetFeatures(ulong features, bool logs)
     {
-        if (features == _features)
+        if (features == _features && logs == _logs)
             return;
         HaltAll();
-        Deactivate();
+        if (features != _features)
+            Deactivate();
         _features = features;
+        _logs = logs;
         ResumeAll();
     }
 
@@ -118,6 +124,14 @@ internal sealed class ServedRings
         ResumeAll();
     }
 
+    public void ReplaceLog(DirtyLog log)
+    {
+        HaltAll();
+        Log?.Dispose();
+        Log = log;
+        ResumeAll();
+    }
+
     public bool RemoveRegion(in FrontEndRegion region)
     {
         HaltAll();
@@ -148,6 +162,8 @@ internal sealed class ServedRings
         Memory.Dispose();
         InFlight?.Dispose();
         InFlight = null;
+        Log?.Dispose();
+        Log = null;
     }
 
     private void Change(int vring, Action<ServedVring> change)
@@ -205,7 +221,7 @@ internal sealed class ServedRings
             _device.Activate(_context);
         _active = true;
         state.Running = true;
-        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context) { InFlight = InFlight?.For(vring) });
+        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context) { InFlight = InFlight?.For(vring), Log = _logs ? Log : null });
     }
 
     private void Deactivate()

@@ -26,7 +26,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private const byte StatusNeedsReset = 0x40;
 
     private const VhostUserFeatures Offered = VhostUserFeatures.MultiQueue | VhostUserFeatures.ReplyAck | VhostUserFeatures.Config | VhostUserFeatures.BackendReq |
-        VhostUserFeatures.ResetDevice | VhostUserFeatures.ConfigureMemSlots | VhostUserFeatures.Status;
+        VhostUserFeatures.ResetDevice | VhostUserFeatures.ConfigureMemSlots | VhostUserFeatures.Status | VhostUserFeatures.LogShmFd;
 
     private readonly FileDescriptor _socket;
     private readonly IServedDevice _served;
@@ -55,7 +55,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         _ended = ended;
         _reader = new MessageReader(socket);
         VirtioIdentity identity = served.Device.Identity;
-        _offered = identity.DeviceFeatures | (identity.RingFeatures & VirtioFeatures.Ring) | VirtioFeatures.Version1 | HasProtocolFeatures;
+        _offered = identity.DeviceFeatures | (identity.RingFeatures & VirtioFeatures.Ring) | VirtioFeatures.Version1 | HasProtocolFeatures | LogAll;
         _lines = new FrontEndLines(identity.QueueSizes.Count, io, logger, () => control.Post(this, ConfigCookie), () => control.Post(this, HeldCookie));
         _rings = new ServedRings(served.Device, _lines, _lost);
         _token = control.Register(socket, LibcConstants.EPOLLIN | LibcConstants.EPOLLRDHUP, this, MessageCookie);
@@ -160,6 +160,10 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
             case VhostUserRequest.GetInflightFd:
                 AnswerInFlight();
                 return true;
+            case VhostUserRequest.SetLogBase:
+                SetLog();
+                Reply(0UL);
+                return true;
             case VhostUserRequest.GetConfig:
                 AnswerConfig();
                 return true;
@@ -258,7 +262,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         if ((features & ~_offered) != 0)
             throw new ProtocolException($"features 0x{features & ~_offered:x} were not offered");
         _rings.StartEnabled = (features & HasProtocolFeatures) == 0;
-        _rings.SetFeatures(features & ~HasProtocolFeatures);
+        _rings.SetFeatures(features & ~(HasProtocolFeatures | LogAll), (features & LogAll) != 0);
     }
 
     private void SetMemTable()
@@ -295,6 +299,13 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         VhostUserInflight layout = InFlightLayout();
         using FileDescriptor file = InFlightFile.Create(ref layout);
         Reply(MemoryMarshal.AsBytes(new ReadOnlySpan<VhostUserInflight>(in layout))[.._reader.Payload.Length], [file.Value]);
+    }
+
+    private void SetLog()
+    {
+        (ulong Bytes, ulong Offset) place = Payload<(ulong, ulong)>();
+        using FileDescriptor file = _reader.TakeDescriptor();
+        _rings.ReplaceLog(new DirtyLog(file, place.Bytes, place.Offset, _lost));
     }
 
     /// <summary>With or without the padding at its end.</summary>

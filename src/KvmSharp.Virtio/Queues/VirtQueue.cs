@@ -21,6 +21,7 @@ public sealed class VirtQueue
     private bool _faultReported;
     private SplitInFlight? _splitRecord;
     private PackedInFlight? _packedRecord;
+    private QueueWrites? _writes;
 
     private VirtQueue(VirtQueueConfig config, GuestMemory memory, ulong features)
     {
@@ -47,8 +48,9 @@ public sealed class VirtQueue
     /// <paramref name="queue"/> is null. <paramref name="features"/> are the negotiated ones.
     /// </summary>
     /// <param name="inFlight">Where chains in flight are noted; those that an earlier process left there are popped first. Null: nowhere.</param>
+    /// <param name="log">Where it is noted which pages are written; null: nowhere.</param>
     public static unsafe VirtQueueFault Open(
-        VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out VirtQueue? queue, InFlightRegion? inFlight = null)
+        VirtQueueConfig config, GuestMemory memory, ulong features, VirtQueueState state, out VirtQueue? queue, InFlightRegion? inFlight = null, IPageLog? log = null)
     {
         queue = null;
         SplitRing split = default;
@@ -76,7 +78,14 @@ public sealed class VirtQueue
         if (fault == VirtQueueFault.None && packedRecord is { HasReplays: true })
             packed.ClearStaged();
         if (fault == VirtQueueFault.None)
-            queue = new VirtQueue(config, memory, features) { _split = split, _packedRing = packed, _splitRecord = splitRecord, _packedRecord = packedRecord };
+        {
+            queue = new VirtQueue(config, memory, features)
+            {
+                _split = split, _packedRing = packed, _splitRecord = splitRecord, _packedRecord = packedRecord,
+                _writes = log is null ? null : new QueueWrites(log, memory, config, isPacked),
+            };
+        }
+
         return fault;
     }
 
@@ -101,6 +110,7 @@ public sealed class VirtQueue
         VirtQueueToken token = _inFlight.Take(id, count);
         _packedRecord?.Bind(token.Slot, entry);
         chain = _segments.ToChain(token);
+        _writes?.Note(token.Slot, chain.Writable);
         return true;
     }
 
@@ -124,6 +134,7 @@ public sealed class VirtQueue
     public void Push(VirtQueueToken token, uint bytesWritten)
     {
         Debug.Assert(_inFlight.Count > 0, "push without pop");
+        _writes?.MarkChain(token.Slot);
         if (!_inFlight.InOrder)
         {
             _inFlight.Free(token.Slot);
@@ -152,6 +163,7 @@ public sealed class VirtQueue
             _splitRecord?.Commit(_split.State.UsedCursor);
         }
 
+        _writes?.MarkAreas();
         return wanted;
     }
 
@@ -165,11 +177,16 @@ public sealed class VirtQueue
             _packedRing.DisableNotifications();
         else
             _split.DisableNotifications();
+        _writes?.MarkAreas();
     }
 
     /// <summary>Asks for kicks again. True: armed (or faulted), sleep. False: more has arrived meanwhile, go round again.</summary>
-    public bool TryEnableNotifications() =>
-        Fault != VirtQueueFault.None || (_packed ? _packedRing.TryEnableNotifications() : _split.TryEnableNotifications());
+    public bool TryEnableNotifications()
+    {
+        bool armed = Fault != VirtQueueFault.None || (_packed ? _packedRing.TryEnableNotifications() : _split.TryEnableNotifications());
+        _writes?.MarkAreas();
+        return armed;
+    }
 
     /// <summary>True exactly once after a violation, for the one log line and the one DEVICE_NEEDS_RESET.</summary>
     public bool TryReportFault(out VirtQueueFault fault)

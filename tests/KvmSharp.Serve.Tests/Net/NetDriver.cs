@@ -128,6 +128,14 @@ internal sealed unsafe class NetDriver : IDisposable
 
     public void Write(ulong address, ReadOnlySpan<byte> bytes) => Assert.True(_memory.TryWrite(new GuestAddress(address), bytes));
 
+    /// <summary>Has the device note from now on which pages it writes.</summary>
+    public VhostUserLog StartLog()
+    {
+        VhostUserLog log = new(_memory);
+        Assert.True(_frontEnd.TryStartLog(log));
+        return log;
+    }
+
     /// <summary>The driver kicks, whether it has anything or not.</summary>
     public void Kick(int queue) => _kicks[queue].Signal();
 

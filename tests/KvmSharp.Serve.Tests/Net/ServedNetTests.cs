@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using KvmSharp.Abi.Virtio;
+using KvmSharp.Backends.Vhost.User;
+using KvmSharp.Core.Memory;
 using KvmSharp.Machine.Config;
 using KvmSharp.TestKit;
 using KvmSharp.Virtio;
@@ -73,6 +75,33 @@ public sealed class ServedNetTests
         from.Send(0, frame.AsSpan(0, 1000));
         Assert.Equal(frame[..1000], to.Receive(0, out buffers));
         Assert.Equal(1, buffers);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.InOrder)]
+    public void Log_OfPages_HasEveryBufferThatAFrameIsSpreadOver(ulong ring)
+    {
+        using ServedNetwork network = new();
+        network.Add("switch");
+        network.Add("switch");
+        NetDriver from = network.Connect(0, ring), to = network.Connect(1, ring | Mergeable);
+        for (int slot = 0; slot < 8; slot++)
+            to.Post(0, slot, 1536);
+        using VhostUserLog log = to.StartLog();
+        // The ring stands still for a moment, and what is sent then is lost; buffers are there for one frame.
+        Patience.Await(() =>
+        {
+            from.Send(0, Frame(Broadcast, One, 9000));
+            return network.Host.Find("net1")!.Device.Statistics!.Received.Frames == 1;
+        }, () => "nothing arrives");
+        to.Receive(0, out int buffers);
+
+        List<ulong> pages = [];
+        Assert.True(log.TryTake(pages, limit: 1000));
+        Assert.Equal(6, buffers);
+        for (int slot = 0; slot < 8; slot++)
+            Assert.Equal(slot < buffers, pages.Contains(NetDriver.AddressOf(0, slot) / GuestMemory.PageSize));
     }
 
     [Fact]
