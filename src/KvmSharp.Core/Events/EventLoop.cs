@@ -176,10 +176,12 @@ public sealed unsafe partial class EventLoop : IDisposable
         if (sinks.Length == 0 || _options.PollMaxNs <= 0)
             return Sleep();
         long start = Stopwatch.GetTimestamp();
+        long hits = _pollHits;
+        _pollTimer.Begin();
         if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, ref start, out int count))
             return count;
         count = Sleep();
-        _pollTimer.Update(ElapsedNs(start));
+        _pollTimer.Update(ElapsedNs(start), _pollHits != hits);
         return count;
     }
 

@@ -7,7 +7,7 @@ public sealed record EventLoopOptions
     public required string Name { get; init; }
 
     /// <summary>Longest busy polling before sleeping, in nanoseconds; 0 never polls. Polls only while an <see cref="IPollSink"/> is there.</summary>
-    public long PollMaxNs { get; init; } = 32768;
+    public long PollMaxNs { get; init; } = 65536;
 
     /// <summary>Factor by which the polling time grows when a little more of it would have caught the event.</summary>
     public int PollGrow { get; init; } = 2;

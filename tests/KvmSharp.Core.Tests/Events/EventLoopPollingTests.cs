@@ -110,17 +110,17 @@ public sealed class EventLoopPollingTests
     public void PollTimer_EventsSoonThenLate_GrowsToTheBoundAndFallsToZero()
     {
         PollTimer timer = new(32768, grow: 2, shrink: 0);
-        timer.Update(1000);
+        timer.Update(1000, found: false);
         Assert.Equal(4000, timer.CurrentNs);
-        timer.Update(3000);
+        timer.Update(3000, found: false);
         Assert.Equal(4000, timer.CurrentNs);
-        timer.Update(30000);
-        timer.Update(30000);
-        timer.Update(30000);
+        timer.Update(30000, found: false);
+        timer.Update(30000, found: false);
+        timer.Update(30000, found: false);
         Assert.Equal(32000, timer.CurrentNs);
-        timer.Update(32500);
+        timer.Update(32500, found: false);
         Assert.Equal(32768, timer.CurrentNs);
-        timer.Update(40000);
+        timer.Update(40000, found: false);
         Assert.Equal(0, timer.CurrentNs);
     }
 
@@ -128,10 +128,52 @@ public sealed class EventLoopPollingTests
     public void PollTimer_ShrinkDivisor_DividesInsteadOfClearing()
     {
         PollTimer timer = new(32768, grow: 2, shrink: 2);
-        timer.Update(1000);
-        timer.Update(30000);
-        timer.Update(1_000_000);
+        timer.Update(1000, found: false);
+        timer.Update(30000, found: false);
+        timer.Update(1_000_000, found: false);
         Assert.Equal(4000, timer.CurrentNs);
+    }
+
+    [Fact]
+    public void PollTimer_EventsAlwaysLate_TriesMoreAndMoreRarely()
+    {
+        PollTimer timer = new(32768, grow: 2, shrink: 0);
+        int trials = 0;
+        for (int i = 0; i < 100_000; i++)
+            trials += Wait(ref timer, found: false) ? 1 : 0;
+        Assert.InRange(trials, 50, 150);
+    }
+
+    [Fact]
+    public void PollTimer_TrialFindsWork_PollsAgainAfterTheNextSleep()
+    {
+        PollTimer timer = new(32768, grow: 2, shrink: 0);
+        for (int i = 0; i < 10_000; i++)
+            Wait(ref timer, found: false);
+        while (!Wait(ref timer, found: true))
+        {
+        }
+
+        Assert.True(Wait(ref timer, found: true));
+        Assert.True(Wait(ref timer, found: false));
+        Assert.False(Wait(ref timer, found: false));
+    }
+
+    [Fact]
+    public void PollTimer_LongBound_TrialIsShort()
+    {
+        PollTimer timer = new(1_000_000_000, grow: 2, shrink: 0);
+        timer.Begin();
+        Assert.Equal(1_000_000, timer.CurrentNs);
+    }
+
+    /// <summary>A wait that ends late; true if it was polled.</summary>
+    private static bool Wait(ref PollTimer timer, bool found)
+    {
+        timer.Begin();
+        bool polled = timer.CurrentNs > 0;
+        timer.Update(1_000_000, polled && found);
+        return polled;
     }
 
     private static void GiveWork(WorkPoll poll, EventFd fd)
