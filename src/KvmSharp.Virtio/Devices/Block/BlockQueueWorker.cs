@@ -25,6 +25,9 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
     /// <summary>Data that a turn copies before what is finished is given back, so that the guest goes on meanwhile.</summary>
     private const long PublishBytes = 512 * 1024;
 
+    /// <summary>Data whose copying takes as long as a guest to wake up: with so much held, what the pacing finds enough does not wait for the rest of the turn.</summary>
+    private const long OverlapBytes = 128 * 1024;
+
     /// <summary>Most requests that are held to be given back together.</summary>
     private const int PacingLimit = 32;
 
@@ -225,7 +228,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         {
             Take(chain);
             arrived++;
-            if (_heldBytes >= PublishBytes)
+            if (_heldBytes >= PublishBytes || (_heldBytes >= OverlapBytes && _pacing.IsEnough(_held)))
                 Publish(paused: false);
             else if (_io.CompletesAtOnce)
                 _io.Reap();
