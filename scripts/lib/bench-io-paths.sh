@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 paths_all=(e1000 virtio vhost)
-paths_tests=(tcp_out tcp_in udp64_out)
+paths_tests=(tcp_out tcp_in udp64_out round_trip)
 paths_image=/dev/shm/kvmsharp-bench-$$.img
 paths_tap=bench0
 paths_complete() { grep -q '^NET tap' "$samples/log" && ! grep -q '^NET [a-z0-9_]* *$' "$samples/log"; }
@@ -76,12 +76,13 @@ bench_paths() {
         for test in "${paths_tests[@]}"; do compare_row "$path.$test" "path.guest.$path.$test" qemu; done
     done
     for path in ide virtio; do compare_row "$path.read4k" "path.guest.$path.read4k" qemu; done
-    echo 'TCP in kbit/s, UDP in packets per second, reads in I/Os per second'
+    echo 'TCP in kbit/s, UDP in packets per second, round trips and reads per second'
     cat "$samples/figures"
     for path in "${paths_all[@]}"; do
         for test in "${paths_tests[@]}"; do
             unit=kbit/s
             [ "$test" != udp64_out ] || unit=packets/s
+            [ "$test" != round_trip ] || unit=1/s
             echo "figure path.net.${test/udp64_out/pps64}.$path $(median_of "kvmsharp.$path.$test") $unit"
         done
     done

@@ -14,15 +14,15 @@ public sealed class LinuxSessionTests
     [Fact]
     public void Run_NetworkGuest_GivesEveryResultWithItsCounts()
     {
-        var run = new ScriptedRun("[    0.1] hello\r\n\u0002NET tcp_out 45689\r\n\u0003\u0002NET tcp_in 167818\r\n\u0003\u0002NET udp64_out 2743\r\nNET udp64_sent 9000\r\n\u0003" + End);
+        var run = new ScriptedRun("[    0.1] hello\r\n\u0002NET tcp_out 45689\r\n\u0003\u0002NET tcp_in 167818\r\n\u0003\u0002NET udp64_out 2743\r\nNET udp64_sent 9000\r\n\u0003\u0002NET round_trip 3210\r\n\u0003" + End);
         long packets = 0;
 
         List<GuestSample> samples = new LinuxSession(run, s_net, () => packets += 50, marked: true, _ => { }).Run();
 
-        Assert.Equal(["tcp-out", "tcp-in", "send-64"], samples.Select(s => s.Work.Name));
-        Assert.Equal([45.689, 167.818, 2743], samples.Select(s => s.Rate));
+        Assert.Equal(["tcp-out", "tcp-in", "send-64", "round-trip"], samples.Select(s => s.Work.Name));
+        Assert.Equal([45.689, 167.818, 2743, 3210], samples.Select(s => s.Rate));
         Assert.All(samples, s => Assert.Equal((50, 7), (s.Operations, s.Exits)));
-        Assert.Equal(6, run.Answers);
+        Assert.Equal(8, run.Answers);
     }
 
     [Fact]
@@ -36,11 +36,11 @@ public sealed class LinuxSessionTests
     [Fact]
     public void Run_GuestWithoutMarks_GivesEveryResultAndNoCount()
     {
-        var run = new ScriptedRun("NET tcp_out 45689\r\nNET tcp_in 167818\r\nNET udp64_out 2743\r\nNET udp64_sent 9000\r\n" + End);
+        var run = new ScriptedRun("NET tcp_out 45689\r\nNET tcp_in 167818\r\nNET udp64_out 2743\r\nNET udp64_sent 9000\r\nNET round_trip 3210\r\n" + End);
 
         List<GuestSample> samples = new LinuxSession(run, s_net, () => 50, marked: false, _ => { }).Run();
 
-        Assert.Equal([45.689, 167.818, 2743], samples.Select(s => s.Rate));
+        Assert.Equal([45.689, 167.818, 2743, 3210], samples.Select(s => s.Rate));
         Assert.All(samples, s => Assert.Null(s.Exits));
         Assert.Equal(0, run.Answers);
     }

@@ -13,6 +13,7 @@ public sealed record GuestWork(string Test, string Name, string Figure, string U
         new("tcp_out", "tcp-out", "speed", "Mbit/s", 1000),
         new("tcp_in", "tcp-in", "speed", "Mbit/s", 1000),
         new("udp64_out", "send-64", "rate", "1/s", 1),
+        new("round_trip", "round-trip", "rate", "1/s", 1),
     ];
 
     public static IReadOnlyList<GuestWork> OfDisks { get; } = [new("read4k", "read-4k", "rate", "1/s", 1)];
