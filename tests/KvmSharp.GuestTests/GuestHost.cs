@@ -53,8 +53,8 @@ public sealed class GuestHost : IDisposable
     /// <summary>A kernel by "series-flavour", such as "6.12-cloud".</summary>
     public GuestKernel Kernel(string name) => _kernels[name];
 
-    /// <summary>The path of an initramfs with these of a kernel's modules.</summary>
-    public static string Initramfs(string series, string flavour, params string[] modules) => Prepare("guest.sh", ["initramfs", series, flavour, .. modules]);
+    /// <summary>The path of an initramfs: options of guest.sh initramfs, series, flavour and modules.</summary>
+    public static string Initramfs(params string[] what) => Prepare("guest.sh", ["initramfs", .. what]);
 
     /// <summary>The path of a raw image with a Debian root file system. Nothing may write to it.</summary>
     public static string RootImage() => Prepare("guest.sh", "rootfs");
@@ -156,7 +156,7 @@ public sealed class GuestHost : IDisposable
         if (!_toolsInitramfs.TryGetValue(what, out string? path))
         {
             string[] name = kernel.Split('-');
-            path = _toolsInitramfs[what] = Prepare("guest.sh", ["initramfs", "--tools", "--script", RepositoryPaths.TestScript("guest.sh"), name[0], name[1], .. modules]);
+            path = _toolsInitramfs[what] = Initramfs(["--tools", "--script", RepositoryPaths.TestScript("guest.sh"), name[0], name[1], .. modules]);
         }
 
         return path;
