@@ -227,6 +227,9 @@ public sealed unsafe partial class EventLoop : IDisposable
             {
                 count = EpollWait(0);
                 elsewhere |= count > 0;
+                // Who the work comes from may wait for this very CPU.
+                if (!found && !elsewhere)
+                    _ = Thread.Yield();
             }
         }
 
