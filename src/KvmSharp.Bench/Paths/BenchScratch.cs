@@ -71,7 +71,6 @@ internal sealed class BenchScratch : IDisposable
     {
         if (!Directory.Exists(MemoryFolder))
             return null;
-        var drive = new DriveInfo(MemoryFolder);
-        return drive.DriveFormat == "tmpfs" && drive.AvailableFreeSpace > 2L * DiskChunks * ChunkBytes ? Directory.CreateDirectory(Path.Combine(MemoryFolder, name)) : null;
+        return new DriveInfo(MemoryFolder).AvailableFreeSpace > 2L * DiskChunks * ChunkBytes ? Directory.CreateDirectory(Path.Combine(MemoryFolder, name)) : null;
     }
 }
