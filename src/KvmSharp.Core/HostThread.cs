@@ -14,10 +14,12 @@ public static class HostThread
     /// <param name="role">Decides what the thread may ask of the kernel in a confined program.</param>
     /// <param name="body">What it does; it must not throw.</param>
     /// <param name="maxStackSize">In bytes; 0: the default.</param>
-    public static Thread Create(string name, ThreadRole role, ThreadStart body, int maxStackSize = 0) =>
+    /// <param name="beforeRole">What it does first, with its creator's rights; it must not throw.</param>
+    public static Thread Create(string name, ThreadRole role, ThreadStart body, int maxStackSize = 0, ThreadStart? beforeRole = null) =>
         new(() =>
         {
             SetHostName(name);
+            beforeRole?.Invoke();
             TakeRole(role);
             body();
             Tracing.Tracer.Detach();

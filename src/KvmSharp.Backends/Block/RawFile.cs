@@ -196,7 +196,8 @@ internal sealed unsafe class RawFile : IDisposable
         {
             while (length > 0)
             {
-                nint written = Libc.pwrite(file.Value, zeroes, (nuint)Math.Min(length, Chunk), (long)offset);
+                IoVec part = new((byte*)zeroes, (nuint)Math.Min(length, Chunk));
+                nint written = Libc.pwritev2(file.Value, &part, 1, (long)offset, 0);
                 if (written == 0)
                     return -LibcConstants.ENOSPC;
                 if (written < 0)

@@ -74,13 +74,12 @@ public sealed unsafe partial class EventLoop : IDisposable
         using ManualResetEventSlim started = new();
         _thread = HostThread.Create(Name, ThreadRole.Io, () =>
         {
-            startError = CpuAffinity.TryPinCurrentThread(_options.Cpus);
             bool run = startError is null;
             started.Set();
             if (run)
                 RunGuarded();
             _ended.Set();
-        });
+        }, beforeRole: () => startError = CpuAffinity.TryPinCurrentThread(_options.Cpus));
         _thread.Start();
         started.Wait();
         if (startError is null)
