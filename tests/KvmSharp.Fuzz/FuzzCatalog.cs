@@ -16,6 +16,7 @@ internal static class FuzzCatalog
         new("queue-split", () => new QueueTarget(packed: false)),
         new("queue-packed", () => new QueueTarget(packed: true)),
         new("boot", () => new BootTarget(), MaxBytes: 96),
+        new("boot-unpacked", () => new UnpackedKernelTarget(), MaxBytes: 96),
         new("json", () => new ConfigTarget(json: true)),
         new("options", () => new ConfigTarget(json: false)),
         new("virtio-blk-pci", () => new VirtioTarget(new BlockSubject(), pci: true)),

@@ -1,5 +1,6 @@
 using KvmSharp.Machine.Boot;
 using KvmSharp.Machine.Boot.Unpacked;
+using KvmSharp.TestKit.Boot;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace KvmSharp.Machine.Tests.Boot;

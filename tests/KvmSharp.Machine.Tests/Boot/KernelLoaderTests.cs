@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KvmSharp.Machine.Boot;
+using KvmSharp.TestKit.Boot;
 
 namespace KvmSharp.Machine.Tests.Boot;
 

@@ -1,6 +1,7 @@
 using KvmSharp.Abi.Kvm;
 using KvmSharp.Core.Memory;
 using KvmSharp.Machine.Boot;
+using KvmSharp.TestKit.Boot;
 
 namespace KvmSharp.Machine.Tests.Boot;
 

@@ -1,21 +1,21 @@
 using System.Buffers.Binary;
 
-namespace KvmSharp.Machine.Tests.Boot;
+namespace KvmSharp.TestKit.Boot;
 
 /// <summary>
 /// Makes a bzImage whose payload is a small ELF kernel as Linux builds have it: linked at 16 MiB, with one place to relocate of each kind, stored in a zstd frame
 /// (RFC 8878) of raw blocks.
 /// </summary>
-internal static class PackedKernel
+public static class PackedKernel
 {
-    internal const ulong LinkStart = 0x100_0000, VirtualStart = 0xFFFF_FFFF_8100_0000, Entry = 0x40;
-    internal const int Span = 0x6000, Plain64 = 0x100, Inverse32 = 0x200, Plain32 = 0x300, LastByte = 0xFFF;
+    public const ulong LinkStart = 0x100_0000, VirtualStart = 0xFFFF_FFFF_8100_0000, Entry = 0x40;
+    public const int Span = 0x6000, Plain64 = 0x100, Inverse32 = 0x200, Plain32 = 0x300, LastByte = 0xFFF;
 
     private const int HeadersLength = 64 + 56, CodeOffset = 0x1000, FileLength = 0x3000, PayloadOffset = 512;
 
     /// <param name="relocations">What follows the ELF file; null: the three lists.</param>
     /// <param name="changeElf">A last word on the ELF file.</param>
-    internal static byte[] Make(uint[]? relocations = null, Action<byte[]>? changeElf = null)
+    public static byte[] Make(uint[]? relocations = null, Action<byte[]>? changeElf = null)
     {
         byte[] elf = new byte[CodeOffset + FileLength];
         byte[] ident = [0x7F, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1];
@@ -41,13 +41,13 @@ internal static class PackedKernel
     }
 
     /// <summary>The address that a relocation of this offset has.</summary>
-    internal static uint Place(int offset) => unchecked((uint)VirtualStart) + (uint)offset;
+    public static uint Place(int offset) => unchecked((uint)VirtualStart) + (uint)offset;
 
     /// <summary>Where the payload is in the file.</summary>
-    internal static int PayloadStart => BzImage.SetupLength + PayloadOffset;
+    public static int PayloadStart => BzImage.SetupLength + PayloadOffset;
 
     /// <summary>The bytes of a kernel as the payload of a bzImage.</summary>
-    internal static byte[] Wrap(byte[] kernel)
+    public static byte[] Wrap(byte[] kernel)
     {
         byte[] payload = [.. Frame(kernel), .. BitConverter.GetBytes(kernel.Length)];
         byte[] bzImage = BzImage.Make();

@@ -1,14 +1,14 @@
 using System.Buffers.Binary;
 
-namespace KvmSharp.Machine.Tests.Boot;
+namespace KvmSharp.TestKit.Boot;
 
 /// <summary>Makes a small bzImage: two setup sectors and 8 KiB of "protected-mode code".</summary>
-internal static class BzImage
+public static class BzImage
 {
-    internal const int SetupLength = 1024;
-    internal const int SystemLength = 8192;
+    public const int SetupLength = 1024;
+    public const int SystemLength = 8192;
 
-    internal static byte[] Make(Action<byte[]>? change = null)
+    public static byte[] Make(Action<byte[]>? change = null)
     {
         byte[] b = new byte[SetupLength + SystemLength];
         b[0x1F1] = 1;
