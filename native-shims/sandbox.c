@@ -139,9 +139,9 @@ static int drop_privileges(void)
     return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 
-static int confine(int in_namespaces)
+static int confine(void)
 {
-    int error = in_namespaces ? 0 : join_namespaces();
+    int error = join_namespaces();
 
     if (!error)
         error = drop_privileges();
@@ -168,7 +168,7 @@ static void on_confine(int signal)
     (void)signal;
     if (atomic_load(&answered_by) != -tid)
         return;
-    atomic_store(&answer, has_inherited() ? 0 : confine(0));
+    atomic_store(&answer, has_inherited() ? 0 : confine());
     atomic_store(&answered_by, tid);
     errno = saved;
 }
@@ -318,7 +318,7 @@ int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landl
     confinement.sa_handler = SIG_IGN;
     sigaction(signal, &confinement, NULL);
     atomic_store(&entered, 1);
-    result = confine(1);
+    result = confine();
     if (result)
         *failed = syscall(SYS_gettid);
     return result;

@@ -29,7 +29,7 @@ int kvmsharp_sandbox_role(int role);
 int kvmsharp_sandbox_filter(int role, const void *code, unsigned count);
 
 /*
- * Confines all threads that there are, the calling one last; it is in the namespaces already. Once.
+ * Confines all threads that there are, the calling one last. Once.
  *
  * tasks: a descriptor of /proc/self/task. namespaces: descriptors to join. root: of the directory that is the root there, or -1. landlock: a ruleset, or -1. user, group: to become, or -1: stay.
  * failed: the thread that could not, if there is one.

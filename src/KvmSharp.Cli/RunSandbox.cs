@@ -10,7 +10,7 @@ namespace KvmSharp.Cli;
 /// <summary>What <c>--sandbox</c> comes to: the keeper of paths from the start on, the walls before the guest runs.</summary>
 internal sealed class RunSandbox : IDisposable
 {
-    private readonly SandboxOptions? _options;
+    private readonly ConfinedProcess? _process;
     private readonly Keeper? _keeper;
 
     /// <summary>Throws <see cref="SandboxException"/> or <see cref="ConfigException"/> for what cannot be, before anything is made.</summary>
@@ -19,9 +19,17 @@ internal sealed class RunSandbox : IDisposable
         ILogger log = loggers.CreateLogger("sandbox");
         if (!IsWanted(config, log))
             return;
-        _options = new SandboxOptions { User = config.User, IsStrict = config.IsOn == true, Logger = log };
-        ConfinedProcess.Check(_options);
+        // The keeper is a copy of the program, and has no threads.
         _keeper = Keeper.Start();
+        try
+        {
+            _process = new ConfinedProcess(new SandboxOptions { User = config.User, IsStrict = config.IsOn == true, Logger = log });
+        }
+        catch
+        {
+            _keeper.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Who does what needs a path once the program is confined.</summary>
@@ -30,14 +38,18 @@ internal sealed class RunSandbox : IDisposable
     /// <summary>Confines the program. Everything is open, and no vCPU has run.</summary>
     public void Enter()
     {
-        if (_options is null)
+        if (_process is null)
             return;
         _keeper!.Seal();
         ThreadStarter.Begin();
-        ConfinedProcess.Enter(_options);
+        _process.Enter();
     }
 
-    public void Dispose() => _keeper?.Dispose();
+    public void Dispose()
+    {
+        _process?.Dispose();
+        _keeper?.Dispose();
+    }
 
     private static bool IsWanted(SandboxConfig config, ILogger log)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using Microsoft.Extensions.Logging;
@@ -5,37 +6,49 @@ using Microsoft.Extensions.Logging;
 namespace KvmSharp.Sandbox;
 
 /// <summary>Confines this process for the rest of its life (docs/security.md says what that is worth).</summary>
-public static unsafe class ConfinedProcess
+public sealed unsafe class ConfinedProcess : IDisposable
 {
     private const int Stay = -1;
+
+    private readonly SandboxOptions _options;
+    private readonly bool _isRoot = Libc.geteuid() == 0;
+    private readonly Account? _account;
+    private readonly SandboxWalls _walls;
+
+    /// <summary>
+    /// Begins to make what does not depend on the machine. Throws <see cref="SandboxException"/> for a user that is unknown or that this one cannot become; early,
+    /// before anything is made.
+    /// </summary>
+    public ConfinedProcess(SandboxOptions options)
+    {
+        _options = options;
+        _account = FindAccount(options, _isRoot);
+        _walls = new SandboxWalls(_isRoot);
+    }
 
     /// <summary>
     /// Confines all threads that there are, each by its role, and all that will be. The calling thread has taken its role before. What the program needs is open by now.
     /// Throws <see cref="SandboxException"/>, <see cref="LinuxException"/>: then the program has to end, since it may be confined in part.
     /// </summary>
-    public static void Enter(SandboxOptions options)
+    public void Enter()
     {
-        bool isRoot = Libc.geteuid() == 0;
-        Account? account = FindAccount(options, isRoot);
+        _walls.Join();
         using FileDescriptor tasks = FileDescriptor.Open("/proc/self/task", LibcConstants.O_RDONLY | LibcConstants.O_DIRECTORY);
-        ProcessLimits.Apply(mayLockMemory: isRoot);
-        bool hasFilters = Try(options, InstallFilters);
+        ProcessLimits.Apply(mayLockMemory: _isRoot);
+        bool hasFilters = Stands(_walls.FiltersError);
         int landlock = Landlock.Version;
         using FileDescriptor? ruleset = landlock > 0 ? Landlock.CreateRuleset(landlock) : null;
-        EmptyRoot? made = null;
-        bool hasRoot = isRoot && Try(options, () => made = EmptyRoot.Enter());
-        using EmptyRoot? root = made;
+        bool hasRoot = Stands(_walls.RootError) && _walls.Root is not null;
 
         // Logged before: afterwards it would be too late to change one's mind.
-        options.Logger.LogInformation("confined: user {User}, {Namespaces}, Landlock {Landlock}, {Filters}",
-            account is { } user ? $"{user.Name} ({user.User}:{user.Group})" : "unchanged", hasRoot ? "empty root and own network, IPC and UTS namespaces" : "the host's namespaces",
+        _options.Logger.LogInformation("confined: user {User}, {Namespaces}, Landlock {Landlock}, {Filters}",
+            _account is { } user ? $"{user.Name} ({user.User}:{user.Group})" : "unchanged", hasRoot ? "empty root and own network, IPC and UTS namespaces" : "the host's namespaces",
             landlock > 0 ? $"version {landlock}" : "absent",
             hasFilters ? $"system calls by role: vCPU {SystemCalls.Count(ThreadRole.Vcpu)}, I/O {SystemCalls.Count(ThreadRole.Io)}" : "no filter of system calls");
-        EnterAll(tasks, root, ruleset, account);
+        EnterAll(tasks, ruleset);
     }
 
-    /// <summary>Throws <see cref="SandboxException"/> for a user that is unknown or that this one cannot become; early, before anything is made.</summary>
-    public static void Check(SandboxOptions options) => FindAccount(options, Libc.geteuid() == 0);
+    public void Dispose() => _walls.Dispose();
 
     private static Account? FindAccount(SandboxOptions options, bool isRoot)
     {
@@ -47,35 +60,26 @@ public static unsafe class ConfinedProcess
             : throw new SandboxException($"sandbox: only root can become user {account.Name}: leave user out") { IsBadInput = true };
     }
 
-    private static bool InstallFilters()
-    {
-        SeccompFilters.Install();
-        return true;
-    }
-
     /// <summary>A wall that the host does not permit: an error if every wall was asked for, else a warning.</summary>
-    private static bool Try<T>(SandboxOptions options, Func<T> wall)
+    private bool Stands(Exception? error)
     {
-        try
-        {
-            wall();
+        if (error is null)
             return true;
-        }
-        catch (Exception e) when (!options.IsStrict && e is SandboxException or LinuxException)
-        {
-            options.Logger.LogWarning("a wall of the sandbox is missing: {Reason}", e.Message);
-            return false;
-        }
+        if (_options.IsStrict || error is not (SandboxException or LinuxException))
+            ExceptionDispatchInfo.Throw(error);
+        _options.Logger.LogWarning("a wall of the sandbox is missing: {Reason}; --sandbox off does without all", error.Message);
+        return false;
     }
 
-    private static void EnterAll(FileDescriptor tasks, EmptyRoot? root, FileDescriptor? ruleset, Account? account)
+    private void EnterAll(FileDescriptor tasks, FileDescriptor? ruleset)
     {
         int* namespaces = stackalloc int[] { Stay, Stay, Stay, Stay };
+        EmptyRoot? root = _walls.Root;
         for (int i = 0; i < root?.Namespaces.Count; i++)
             namespaces[i] = root.Namespaces[i].Value;
         int failed;
-        int result = NativeShims.kvmsharp_sandbox_enter(tasks.Value, namespaces, root?.Directory.Value ?? Stay, ruleset?.Value ?? Stay, account?.User ?? Stay, account?.Group ?? Stay, &failed);
+        int result = NativeShims.kvmsharp_sandbox_enter(tasks.Value, namespaces, root?.Directory.Value ?? Stay, ruleset?.Value ?? Stay, _account?.User ?? Stay, _account?.Group ?? Stay, &failed);
         if (result != 0)
-            throw new LinuxException($"confine thread {failed}", -result);
+            throw new LinuxException($"confine thread {failed}", -result, "--sandbox off does without");
     }
 }
