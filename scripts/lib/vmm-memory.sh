@@ -2,6 +2,7 @@
 # What a VMM with an idle guest of 256 MiB costs beyond the guest's memory. Runs where the guest runs.
 #   vmm-memory.sh NAME COMMAND...   prints "NAME PRIVATE_DIRTY_KIB RESIDENT_KIB", or "NAME none" when the guest did not come up
 # The command runs a guest whose console is its standard output. Guest memory is the mapping of exactly 256 MiB.
+# Its children count with what is theirs alone; what it shares with them is its own.
 set -eu
 name=$1
 shift
@@ -16,9 +17,15 @@ for _ in $(seq 600); do
 done
 grep -q KVMSHARP-GUEST-READY "$out" || { echo "$name none"; exit 0; }
 sleep 4 # the guest settles at its shell
+maps=(/proc/$pid/smaps)
+for child in $(cat /proc/$pid/task/*/children); do maps+=(/proc/$child/smaps); done
 awk -v name="$name" '
+    FNR == 1 { of++ }
     /^[0-9a-f]+-[0-9a-f]+ / { guest = 0 }
     /^Size:/ { if ($2 == 262144) guest = 1 }
-    /^Rss:/ && !guest { rss += $2 }
-    /^Private_Dirty:/ && !guest { dirty += $2 }
-    END { print name, dirty, rss }' /proc/$pid/smaps
+    guest { next }
+    of == 1 && /^Rss:/ { rss += $2 }
+    of == 1 && /^(Private|Shared)_Dirty:/ { dirty += $2 }
+    of > 1 && /^Private_/ { rss += $2 }
+    of > 1 && /^Private_Dirty:/ { dirty += $2 }
+    END { print name, dirty, rss }' "${maps[@]}"
