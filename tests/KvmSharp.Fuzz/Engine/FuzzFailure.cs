@@ -13,6 +13,9 @@ internal sealed class FuzzFailure : Exception
     {
     }
 
+    /// <summary>A busy host can be the cause as well: it counts only if it comes again.</summary>
+    internal bool DependsOnTheHost { get; init; }
+
     internal static void Unless(bool kept, string promise)
     {
         if (!kept)

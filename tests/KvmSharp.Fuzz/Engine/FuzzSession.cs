@@ -98,7 +98,7 @@ internal sealed class FuzzSession : IDisposable
             if (probe)
                 _subject.Probe();
             TimeSpan took = Stopwatch.GetElapsedTime(start);
-            return took <= s_inputLimit ? null : new FuzzFailure($"an input of {length} bytes took {took.TotalSeconds:0.0} s");
+            return took <= s_inputLimit ? null : new FuzzFailure($"an input of {length} bytes took {took.TotalSeconds:0.0} s") { DependsOnTheHost = true };
         }
         catch (Exception error)
         {
@@ -120,6 +120,13 @@ internal sealed class FuzzSession : IDisposable
         if (!_signatures.Add(signature))
             return null;
         byte[]? culprit = Fails(input, signature) ? input : _history.Reverse().FirstOrDefault(earlier => Fails(earlier, signature));
+        if (culprit is null && error is FuzzFailure { DependsOnTheHost: true })
+        {
+            // Quick by itself: something else kept the host busy.
+            _signatures.Remove(signature);
+            return null;
+        }
+
         byte[] shrunk = culprit is null ? input : Shrinker.Shrink(culprit, smaller => Fails(smaller, signature));
         _history.Clear();
         return new FuzzFinding(shrunk, error, culprit is not null);
