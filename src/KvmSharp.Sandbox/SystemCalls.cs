@@ -118,8 +118,8 @@ public static class SystemCalls
         ("readlink", ENOENT),
         ("access", ENOENT),
 
-        // libc then takes mmap.
-        ("brk", ENOMEM),
+        // libc then takes mmap. It takes an errno of brk for an address, as the kernel has none for it (brk(2)); 0 is a refusal.
+        ("brk", 0),
         ("mremap", ENOMEM),
 
         // Its flags lie in memory, where no filter sees them; libc then takes clone.

@@ -73,6 +73,17 @@ public sealed class SandboxWallTests : IDisposable
         Assert.True(program.IsRunning, role);
     }
 
+    /// <summary>libc takes every other answer for more memory.</summary>
+    [Theory]
+    [MemberData(nameof(Threads))]
+    public void Brk_OfEachRole_IsRefusedAsByTheKernel(string thread, string role)
+    {
+        using RunningProcess program = Start();
+
+        Assert.Equal("returned 0", Inject(program, thread, "12", "0x7fffffff0000"));
+        Assert.True(program.IsRunning, role);
+    }
+
     [Fact]
     public void KvmRunAsAnotherRole_EndsTheProgram()
     {
