@@ -2,7 +2,7 @@
 # Measures virtual disks and networks: the same guest, image and host kernel under KvmSharp and under Debian's QEMU, alternating in
 # one run in the lab. Prints tables for people and one line per figure for programs, `figure NAME VALUE UNIT`.
 #
-#   scripts/bench-io.sh [GROUP...]     all groups (blk net paths), or the named ones
+#   scripts/bench-io.sh [GROUP...]     all groups (blk net paths sandbox), or the named ones
 #
 # A group is a function bench_NAME in lib/bench-io-NAME.sh; it prints its own figures. Every figure is a median; a ratio is KvmSharp
 # to the best of QEMU's set-ups, higher is better. ROUNDS sets how many runs count (default 5). BENCH_SMP sets the lab's CPUs (2:
@@ -12,7 +12,7 @@ set -euo pipefail
 . "$repo/scripts/lib/bench.sh"
 cd "$repo"
 
-groups=(blk net paths)
+groups=(blk net paths sandbox)
 rounds=${ROUNDS:-5}
 kvmsharp=$repo/artifacts/kvmsharp
 
