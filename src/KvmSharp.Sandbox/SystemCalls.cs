@@ -67,7 +67,7 @@ public static class SystemCalls
         new("readv", Io),
         new("writev", Io),
         new("pread64", Control),
-        new("pwrite64", Runtime),
+        new("pwrite64", Runtime | Io),
         new("preadv2", Io),
         new("pwritev2", Io),
         new("fdatasync", Io),
