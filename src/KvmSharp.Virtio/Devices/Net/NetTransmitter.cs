@@ -8,9 +8,12 @@ namespace KvmSharp.Virtio.Devices.Net;
 internal sealed class NetTransmitter(VirtQueueBinding binding, VirtQueue queue, INetQueue host)
 {
     private const int Budget = 256;
-    private const int Batch = 64;
+
+    /// <summary>Packets, and bytes, after which the driver gets its buffers back: it goes on while the others are sent, and large segments are what its window is short of.</summary>
+    private const int BatchPackets = 16, BatchBytes = 32 * 1024;
 
     private int _unpublished;
+    private uint _unpublishedBytes;
 
     /// <summary>Waits for room on the host.</summary>
     public bool IsBlocked { get; private set; }
@@ -50,7 +53,8 @@ internal sealed class NetTransmitter(VirtQueueBinding binding, VirtQueue queue, 
 
             budget--;
             queue.Push(chain.Token, 0);
-            if (++_unpublished == Batch)
+            _unpublishedBytes += chain.ReadableBytes;
+            if (++_unpublished == BatchPackets || _unpublishedBytes >= BatchBytes)
                 Publish();
         }
 
@@ -66,6 +70,7 @@ internal sealed class NetTransmitter(VirtQueueBinding binding, VirtQueue queue, 
         if (_unpublished == 0)
             return;
         _unpublished = 0;
+        _unpublishedBytes = 0;
         if (queue.Publish())
             binding.Context.Interrupt.SignalQueue(binding.Index);
     }
