@@ -33,6 +33,7 @@ net_serve() { # kvmsharp|idle|dpdk
 
 # A driver that sends; it listens to what is written to net_words.
 net_drive() { # BYTES DEVICE-OPTIONS
+    : >"$net_folder/driver"
     rm -f "$net_folder/words"
     mkfifo "$net_folder/words"
     stdbuf -oL dpdk-testpmd --lcores 0@1,1@1 --no-huge -m 512 --no-pci --file-prefix="kvmsharp-vu$$" --vdev "net_virtio_user0,path=$net_folder/sock,queues=1,$2" \
