@@ -67,7 +67,7 @@ public static class SystemCalls
         new("readv", Io),
         new("writev", Io),
         new("pread64", Control),
-        new("pwrite64", Runtime | Io),
+        new("pwrite64", Runtime),
         new("preadv2", Io),
         new("pwritev2", Io),
         new("fdatasync", Io),
@@ -104,19 +104,19 @@ public static class SystemCalls
         new("mbind", Control),
         new("newfstatat", Control),
         new("fstatfs", Control),
-        new("getrlimit", Control),
-        new("prlimit64", Control),
         new("dup", Control),
     ];
 
     /// <summary>Calls that fail with an errno in every role, without the end of the program, because somebody who means no harm makes them.</summary>
     public static IReadOnlyList<(string Name, int Errno)> Refused { get; } =
     [
-        // The collector looks for the host's free memory, and does without.
+        // The collector looks for the host's free memory and for limits, and does without.
         ("openat", ENOENT),
         ("open", ENOENT),
         ("readlink", ENOENT),
         ("access", ENOENT),
+        ("getrlimit", EPERM),
+        ("prlimit64", EPERM),
 
         // libc then takes mmap. It takes an errno of brk for an address, as the kernel has none for it (brk(2)); 0 is a refusal.
         ("brk", 0),

@@ -80,7 +80,10 @@ internal sealed unsafe class VhostUserInflightRegion : IDisposable
         if (!TryLocate(vring, out long start, out int bytes) || bytes > MaxPartBytes)
             return false;
         fixed (byte* zeros = new byte[bytes])
-            return Libc.pwrite(_file.Value, zeros, (nuint)bytes, start) == bytes;
+        {
+            IoVec part = new(zeros, (nuint)bytes);
+            return Libc.pwritev2(_file.Value, &part, 1, start, 0) == bytes;
+        }
     }
 
     public void Dispose() => _file.Dispose();
