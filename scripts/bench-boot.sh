@@ -39,16 +39,16 @@ bench_exits() {
         awk '{ print } $1 == "pio-out" || $1 == "mmio-write" { gsub(",", "", $12); split($1, kind, "-"); figures = figures "figure exit." kind[1] ".over_floor " $12 " ns\n" } END { printf "%s", figures }'
 }
 
-# From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what the sandbox adds, and QEMU's.
+# From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what of it is the sandbox, and QEMU's.
 bench_start() {
     make --silent -C native-shims first-run
     local round name results qemu_cpu=() # QEMU cannot set every MSR of a host without hardware KVM
     results=$(mktemp -d)
     for ((round = 0; round <= rounds; round++)); do # round 0 warms the caches
-        for name in kvmsharp kvmsharp_sandbox qemu_microvm qemu_pc; do
+        for name in kvmsharp kvmsharp_open qemu_microvm qemu_pc; do
             case $name in
                 kvmsharp) kvmsharp_command 'console=ttyS0' ;;
-                kvmsharp_sandbox) kvmsharp_command 'console=ttyS0'; command+=(--sandbox on) ;;
+                kvmsharp_open) kvmsharp_command 'console=ttyS0'; command+=(--sandbox off) ;;
                 *) qemu_command "${name#qemu_}" 'console=ttyS0' ;;
             esac
             line=$(artifacts/native/first-run "${command[@]}" 2>/dev/null </dev/null) || die "start: $name ended before its first KVM_RUN"
@@ -56,9 +56,9 @@ bench_start() {
         done
     done
     printf '%-18s %18s\n' VMM 'first KVM_RUN (ms)'
-    for name in kvmsharp kvmsharp_sandbox qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
+    for name in kvmsharp kvmsharp_open qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
     printf 'figure start.first_run %.1f ms\n' "$(median <"$results/kvmsharp")"
-    printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median <"$results/kvmsharp_sandbox")" -v off="$(median <"$results/kvmsharp")" 'BEGIN { print on - off }')"
+    printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median <"$results/kvmsharp")" -v off="$(median <"$results/kvmsharp_open")" 'BEGIN { print on - off }')"
     printf 'figure start.first_run.qemu_microvm %.1f ms\n' "$(median <"$results/qemu_microvm")"
     printf 'figure start.first_run.qemu_pc %.1f ms\n' "$(median <"$results/qemu_pc")"
     rm -rf "$results"

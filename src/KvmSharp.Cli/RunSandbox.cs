@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.HostPaths;
 using KvmSharp.Machine.Config;
@@ -53,7 +54,8 @@ internal sealed class RunSandbox : IDisposable
 
     private static bool IsWanted(SandboxConfig config, ILogger log)
     {
-        bool isWanted = config.IsOn ?? config.User is not null;
+        // Only root has much to lose, and can raise all the walls.
+        bool isWanted = config.IsOn ?? (config.User is not null || Libc.geteuid() == 0);
         // A just-in-time compiler makes code and loads assemblies at any moment.
         if (!isWanted || !RuntimeFeature.IsDynamicCodeSupported)
             return isWanted;

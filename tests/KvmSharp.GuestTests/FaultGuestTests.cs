@@ -7,7 +7,8 @@ public sealed class FaultGuestTests(GuestHost host)
     [Fact]
     public void Run_HostFailsInEveryWay_GuestSeesErrorsAndLivesOn()
     {
-        GuestResult result = host.Run(host.CheckArguments("6.12-cloud", ["faults"]));
+        // A call that strace makes fail has no number any more, and a filter ends the program for it.
+        GuestResult result = host.Run(host.CheckArguments("6.12-cloud", ["faults"], "--sandbox", "off"));
 
         Assert.True(result.Status == 0, result.Describe());
         Assert.True(result.Value("script_status") == "0", result.Describe());

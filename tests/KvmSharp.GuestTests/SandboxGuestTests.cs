@@ -10,7 +10,7 @@ public sealed class SandboxGuestTests(GuestHost host)
     [InlineData("6.1-cloud", ",vhost=on")]
     public void Run_AsRoot_EveryThreadIsConfined(string kernel, string keys)
     {
-        string[] command = host.Arguments(kernel, "bzImage", "kvmsharp.test=reboot", "--memory", "256M", "--cpus", "2", "--log-level", "info", "--sandbox", "on");
+        string[] command = host.Arguments(kernel, "bzImage", "kvmsharp.test=reboot", "--memory", "256M", "--cpus", "2", "--log-level", "info");
         GuestResult result = host.Run(["bash", RepositoryPaths.TestScript("host.sh"), "sandbox", keys, .. command], expected: 10);
 
         Assert.True(result.Status == 10, result.Describe());

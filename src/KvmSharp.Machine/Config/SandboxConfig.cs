@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace KvmSharp.Machine.Config;
 
 /// <summary>How the program confines itself before the guest runs.</summary>
-/// <param name="IsOn">Null: only if a user is given, and then without the walls that this host does not permit.</param>
+/// <param name="IsOn">Null: if the program was started as root or a user is given, and then without the walls that this host does not permit.</param>
 /// <param name="User">Whom a program that was started as root becomes; null: the default.</param>
 public sealed record SandboxConfig(bool? IsOn = null, string? User = null)
 {
@@ -13,7 +13,7 @@ public sealed record SandboxConfig(bool? IsOn = null, string? User = null)
     {
         Name = "sandbox", Group = "Running", Syntax = OptionSyntax.CommaList, ValueName = "on|off[,user=NAME]",
         Keys = [s_state, new("user", OptionKeyKind.Text)],
-        Help = "confine the program before the guest runs (default: off), as a user that has nothing (default nobody)",
+        Help = "confine the program before the guest runs (default: on for root), as a user that has nothing (default nobody)",
         Apply = (c, v) => c with { Sandbox = Read(v[^1]) },
         Write = (w, c) => c.Sandbox.Write(w),
     };
