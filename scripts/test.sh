@@ -56,7 +56,7 @@ for name in "${projects[@]}"; do
     status=0
     # A hang is a failure of its own; guests get the time they need in the lab.
     limit=600
-    [ "$name" != KvmSharp.GuestTests ] || limit=2100
+    [ "$name" != KvmSharp.GuestTests ] || limit=2250
     run=(timeout --kill-after=20 "$limit" dotnet "${arguments[@]}")
     # Taps, namespaces and /dev/kvm are for root; guests in the lab have all of that there.
     if [ "$(id -u)" = 0 ] || { [ "$name" = KvmSharp.GuestTests ] && ! has_hardware_kvm; }; then

@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Linux's stock driver takes the e1000 for a real one, and no byte is lost or changed on any of its ways.</summary>
-[Collection(DataPathGuests.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class E1000GuestTests(GuestHost host)
 {
     [Theory]

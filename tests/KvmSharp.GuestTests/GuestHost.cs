@@ -47,8 +47,8 @@ public sealed class GuestHost : IDisposable
     /// <summary>How long a check of guest.sh may take.</summary>
     public TimeSpan CheckLimit => InLab ? TimeSpan.FromSeconds(330) : TimeSpan.FromSeconds(120);
 
-    /// <summary>Kernel command line every guest gets: what takes seconds off an emulated boot, and a panic resets at once.</summary>
-    public static string CommonAppend => "console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1";
+    /// <summary>Kernel command line every guest gets: what takes seconds off an emulated boot, and a panic or an oops resets at once.</summary>
+    public static string CommonAppend => "console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 oops=panic";
 
     /// <summary>A kernel by "series-flavour", such as "6.12-cloud".</summary>
     public GuestKernel Kernel(string name) => _kernels[name];

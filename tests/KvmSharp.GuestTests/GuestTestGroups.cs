@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>
-/// Tests of the machine as such. This group and <see cref="DataPathGuests"/> take about the same time and run side by side,
+/// Tests of the machine as such and of emulated devices. This group and <see cref="DataPathGuests"/> take about the same time and run side by side,
 /// each in a lab of its own, which keeps one CPU busy.
 /// </summary>
 [CollectionDefinition(Name)]
@@ -10,7 +10,7 @@ public sealed class MachineGuests : ICollectionFixture<GuestHost>
     public const string Name = "machine guests";
 }
 
-/// <summary>Tests of disks, networks and what else moves data.</summary>
+/// <summary>Tests of virtio: disks, networks, consoles, and back ends in other processes.</summary>
 [CollectionDefinition(Name)]
 public sealed class DataPathGuests : ICollectionFixture<GuestHost>
 {

@@ -1,7 +1,7 @@
 namespace KvmSharp.GuestTests;
 
 /// <summary>Linux's stock driver of the PIIX takes IDE disks for real ones, by DMA and through the data port.</summary>
-[Collection(DataPathGuests.Name)]
+[Collection(MachineGuests.Name)]
 public sealed class IdeGuestTests(GuestHost host)
 {
     [Theory]
