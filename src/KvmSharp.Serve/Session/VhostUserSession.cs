@@ -42,6 +42,10 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private readonly EventToken _lostToken;
     private VhostUserFeatures _protocol;
     private FileDescriptor? _backChannel;
+
+    // What the front end read of the configuration last, and from where on.
+    private byte[] _told = [];
+    private uint _toldFrom;
     private byte _status;
     private bool _disposed;
 
@@ -125,9 +129,12 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
 
     private void Handle()
     {
-        bool answered = TryAnswer();
+        bool wasActive = _rings.IsActive, answered = TryAnswer();
         if (!answered)
             Obey();
+        // A device that runs says when its configuration changes; this may have been before.
+        if (!wasActive && _rings.IsActive && !IsTold())
+            AnnounceConfig();
         if (!answered && _reader.NeedsReply && _protocol.HasFlag(VhostUserFeatures.ReplyAck))
             Reply(0UL);
     }
@@ -330,7 +337,18 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         uint length = Device.Identity.ConfigLength;
         if (offset < length)
             Device.ReadConfig(offset, answer.Slice(ConfigHeadBytes, (int)Math.Min(size, length - offset)));
+        (_told, _toldFrom) = (answer[ConfigHeadBytes..].ToArray(), offset);
         Reply(answer);
+    }
+
+    private bool IsTold()
+    {
+        Span<byte> now = stackalloc byte[_told.Length];
+        now.Clear();
+        uint length = Device.Identity.ConfigLength;
+        if (_toldFrom < length)
+            Device.ReadConfig(_toldFrom, now[..(int)Math.Min(now.Length, length - _toldFrom)]);
+        return now.SequenceEqual(_told);
     }
 
     private void SetConfig()
