@@ -178,11 +178,14 @@ public sealed class TestpmdTests
         for (int i = 0; i < rings.Count; i++)
         {
             if (rings[i] is { Packed: false, Vectorized: true, Mergeable: false, InOrder: false })
-                Assert.Contains($"using vectorized Rx path on port {2 * i}\n", driver.Log, StringComparison.Ordinal);
+                AwaitLog(driver, $"using vectorized Rx path on port {2 * i}\n");
             if (rings[i] is { Packed: true, Vectorized: true, InOrder: true } && System.Runtime.Intrinsics.X86.Avx512F.IsSupported)
-                Assert.Contains($"using packed ring vectorized Tx path on port {2 * i}\n", driver.Log, StringComparison.Ordinal);
+                AwaitLog(driver, $"using packed ring vectorized Tx path on port {2 * i}\n");
         }
     }
+
+    /// <summary>Its log comes by another pipe than its answers.</summary>
+    private static void AwaitLog(Testpmd driver, string line) => Await(() => driver.Log.Contains(line, StringComparison.Ordinal), () => $"no line: {line}");
 
     /// <summary>What is on its way when forwarding stops is received before counters are compared.</summary>
     private static void AssertSameCounts(Testpmd driver, ControlTalk control, IReadOnlyList<VirtioUserRing> rings)
