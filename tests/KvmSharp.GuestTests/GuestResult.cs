@@ -1,7 +1,9 @@
+using System.Text.RegularExpressions;
+
 namespace KvmSharp.GuestTests;
 
 /// <summary>How a guest ended and all it printed (with what the monitor printed). Status null: it did not end in time.</summary>
-public sealed record GuestResult(int? Status, string Output)
+public sealed partial record GuestResult(int? Status, string Output)
 {
     /// <summary>True when the guest's own init came up.</summary>
     public bool ReachedUserSpace => Output.Contains("KVMSHARP-GUEST-READY", StringComparison.Ordinal);
@@ -10,7 +12,8 @@ public sealed record GuestResult(int? Status, string Output)
     public string? Value(string name)
     {
         string prefix = $"KVMSHARP {name}=";
-        foreach (string line in Output.Split('\n'))
+        // What the monitor says may come in the middle of a line of the guest.
+        foreach (string line in MonitorLines().Replace(Output, "").Split('\n'))
         {
             int at = line.IndexOf(prefix, StringComparison.Ordinal);
             if (at >= 0)
@@ -19,6 +22,9 @@ public sealed record GuestResult(int? Status, string Output)
 
         return null;
     }
+
+    [GeneratedRegex(@"kvmsharp: (warning|info|hint): [^\n]*\n")]
+    private static partial Regex MonitorLines();
 
     /// <summary>For assertion messages: the status and the end of the output.</summary>
     public string Describe()

@@ -54,7 +54,8 @@ internal sealed unsafe class VhostUserInflightRegion : IDisposable
             return false;
         // By reading, not by mapping: a file that is shorter than it was said to be costs nothing.
         byte* start = stackalloc byte[PackedHeadBytes];
-        if (Libc.pread(_file.Value, start, PackedHeadBytes, part) != PackedHeadBytes)
+        IoVec whole = new(start, PackedHeadBytes);
+        if (Libc.preadv2(_file.Value, &whole, 1, part, 0) != PackedHeadBytes)
             return false;
         ReadOnlySpan<byte> head = new(start, PackedHeadBytes);
         if (BinaryPrimitives.ReadUInt16LittleEndian(head[VersionOffset..]) == 0)
