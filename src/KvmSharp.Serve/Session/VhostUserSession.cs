@@ -332,11 +332,8 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     {
         (uint offset, uint size) = ConfigRange();
         Span<byte> answer = stackalloc byte[ConfigHeadBytes + (int)size];
-        answer.Clear();
         _reader.Payload[..ConfigHeadBytes].CopyTo(answer);
-        uint length = Device.Identity.ConfigLength;
-        if (offset < length)
-            Device.ReadConfig(offset, answer.Slice(ConfigHeadBytes, (int)Math.Min(size, length - offset)));
+        ReadConfig(offset, answer[ConfigHeadBytes..]);
         (_told, _toldFrom) = (answer[ConfigHeadBytes..].ToArray(), offset);
         Reply(answer);
     }
@@ -344,11 +341,17 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private bool IsTold()
     {
         Span<byte> now = stackalloc byte[_told.Length];
-        now.Clear();
-        uint length = Device.Identity.ConfigLength;
-        if (_toldFrom < length)
-            Device.ReadConfig(_toldFrom, now[..(int)Math.Min(now.Length, length - _toldFrom)]);
+        ReadConfig(_toldFrom, now);
         return now.SequenceEqual(_told);
+    }
+
+    /// <summary>The device's configuration from this offset on, and zeros beyond its end.</summary>
+    private void ReadConfig(uint offset, Span<byte> into)
+    {
+        into.Clear();
+        uint length = Device.Identity.ConfigLength;
+        if (offset < length)
+            Device.ReadConfig(offset, into[..(int)Math.Min(into.Length, length - offset)]);
     }
 
     private void SetConfig()

@@ -59,12 +59,8 @@ public sealed class ServedNetTests
     public void Switch_FrameLargerThanABuffer_IsSpreadIfTheDriverMerges(ulong ring)
     {
         using ServedNetwork network = new();
-        network.Add("switch,queues=2");
-        network.Add("switch,queues=2");
-        NetDriver from = network.Connect(0, ring), to = network.Connect(1, ring | Mergeable);
+        (NetDriver from, NetDriver to) = ConnectMerging(network, "switch,queues=2", ring);
         byte[] frame = Frame(Broadcast, One, 9000);
-        for (int slot = 0; slot < 8; slot++)
-            to.Post(0, slot, 1536);
         from.Send(0, frame);
         Assert.Equal(frame, to.Receive(0, out int buffers));
         Assert.Equal(6, buffers);
@@ -83,11 +79,7 @@ public sealed class ServedNetTests
     public void Log_OfPages_HasEveryBufferThatAFrameIsSpreadOver(ulong ring)
     {
         using ServedNetwork network = new();
-        network.Add("switch");
-        network.Add("switch");
-        NetDriver from = network.Connect(0, ring), to = network.Connect(1, ring | Mergeable);
-        for (int slot = 0; slot < 8; slot++)
-            to.Post(0, slot, 1536);
+        (NetDriver from, NetDriver to) = ConnectMerging(network, "switch", ring);
         using VhostUserLog log = to.StartLog();
         // The ring stands still for a moment, and what is sent then is lost; buffers are there for one frame.
         Patience.Await(() =>
@@ -290,6 +282,17 @@ public sealed class ServedNetTests
         using ServedNetwork network = new();
         Assert.Throws<ConfigException>(() => network.Add(port));
         Assert.Empty(network.Host.Ports);
+    }
+
+    /// <summary>Two such ports, and behind the second a driver that merges, with eight buffers too small for a large frame.</summary>
+    private static (NetDriver From, NetDriver To) ConnectMerging(ServedNetwork network, string port, ulong ring)
+    {
+        network.Add(port);
+        network.Add(port);
+        NetDriver from = network.Connect(0, ring), to = network.Connect(1, ring | Mergeable);
+        for (int slot = 0; slot < 8; slot++)
+            to.Post(0, slot, 1536);
+        return (from, to);
     }
 
     private static byte[] Frame(ulong destination, ulong source, int length)
