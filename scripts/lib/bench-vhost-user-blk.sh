@@ -9,9 +9,21 @@ blk_stop() {
 blk_cleanup() { blk_stop; [ -z "$blk_folder" ] || rm -rf "$blk_folder"; blk_folder=''; }
 trap 'blk_cleanup; stop_bench_lab; drop_samples' EXIT
 
+# Scratch space in memory, with an image of random data.
+blk_prepare() { # BYTES
+    blk_folder=$(mktemp -d /dev/shm/kvmsharp-bench.XXXXXX)
+    head -c "$1" /dev/urandom >"$blk_folder/image"
+}
+
+# Returns once the server listens there.
+blk_await() { # SOCKET SERVER
+    local i
+    for ((i = 0; i < 100; i++)); do [ ! -S "$1" ] || return 0; sleep 0.1; done
+    die "$2 does not listen"
+}
+
 # One server on the image, listening; each has one thread for I/O, with the polling that it has by default.
 blk_serve() { # kvmsharp|qemu
-    local i
     rm -f "$blk_folder/sock"
     if [ "$1" = kvmsharp ]; then
         "$kvmsharp" serve blk --image "$blk_folder/image" --socket "$blk_folder/sock" &
@@ -20,14 +32,12 @@ blk_serve() { # kvmsharp|qemu
             --export "type=vhost-user-blk,id=e,node-name=file,iothread=io0,addr.type=unix,addr.path=$blk_folder/sock,writable=on" &
     fi
     blk_server=$!
-    for ((i = 0; i < 100; i++)); do [ ! -S "$blk_folder/sock" ] || return 0; sleep 0.1; done
-    die "$1 does not listen"
+    blk_await "$blk_folder/sock" "$1"
 }
 
 bench_blk() {
     local round vmm job
-    blk_folder=$(mktemp -d /dev/shm/kvmsharp-bench.XXXXXX)
-    head -c 256M /dev/urandom >"$blk_folder/image"
+    blk_prepare 256M
     for ((round = 0; round < rounds; round++)); do
         for vmm in kvmsharp qemu; do
             blk_serve "$vmm"

@@ -13,8 +13,7 @@ guests_serve() { # NUMBER
     done
     "$kvmsharp" serve blk --iothreads 2 "${arguments[@]}" &
     blk_server=$!
-    for ((i = 0; i < 100; i++)); do [ ! -S "$blk_folder/$(($1 - 1)).sock" ] || return 0; sleep 0.1; done
-    die "kvmsharp does not listen"
+    blk_await "$blk_folder/$(($1 - 1)).sock" kvmsharp
 }
 
 # The server's own memory, in KiB, with a driver on each disk that has loaded it for a while. What it sees of the guests' memory is not its own.
@@ -37,8 +36,7 @@ guests_memory() { # NUMBER
 
 bench_guests() {
     local round total low high one many
-    blk_folder=$(mktemp -d /dev/shm/kvmsharp-bench.XXXXXX)
-    head -c 64M /dev/urandom >"$blk_folder/image"
+    blk_prepare 64M
     for ((round = 0; round < rounds; round++)); do
         guests_serve "$guests"
         "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds "$((2 * seconds))" >"$samples/line"
