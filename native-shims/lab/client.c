@@ -144,10 +144,17 @@ static void write_all(int fd, const uint8_t *data, uint32_t length)
     }
 }
 
+/*
+ * The emulated CPU leaves and enters its guests by changing its word of pending interrupts without the emulator's lock. A change that
+ * the emulator's other thread makes at that moment is lost, a timer's interrupt with it: the lab then sleeps until the next interrupt
+ * of any kind, which nothing but its own timer would cause. A frame is such an interrupt.
+ */
+static const int64_t wake_every_us = 500000;
+
 static int converse(bool terminal, int timeout_s, int silence_s)
 {
     static uint8_t buffer[32 * 1024];
-    int64_t begin = monotonic_us(), heard = begin, stop_at = timeout_s > 0 ? begin + (int64_t)timeout_s * 1000000 : INT64_MAX;
+    int64_t begin = monotonic_us(), heard = begin, woken = begin, stop_at = timeout_s > 0 ? begin + (int64_t)timeout_s * 1000000 : INT64_MAX;
     bool input_open = true, timed_out = false;
     int signals_sent = 0;
     for (;;) {
@@ -155,7 +162,7 @@ static int converse(bool terminal, int timeout_s, int silence_s)
         const uint8_t *payload;
         uint32_t length;
         struct pollfd wait[2] = {{.fd = port, .events = POLLIN}, {.fd = input_open ? 0 : -1, .events = POLLIN}};
-        poll(wait, 2, 500);
+        poll(wait, 2, (int)(wake_every_us / 1000));
         if (window_changed) {
             window_changed = 0;
             send_window();
@@ -199,6 +206,12 @@ static int converse(bool terminal, int timeout_s, int silence_s)
         if (now - heard > (int64_t)silence_s * 1000000) {
             fprintf(stderr, "lab: the lab has not answered for %d s; it hangs\n", silence_s);
             return STATUS_LAB;
+        }
+        if (now - woken >= wake_every_us) {
+            struct pollfd room = {.fd = port, .events = POLLOUT};
+            woken = now;
+            if (poll(&room, 1, 0) > 0 && (room.revents & POLLOUT))
+                frame_send(port, FRAME_WAKE, NULL, 0);
         }
         if (now > stop_at) {
             uint8_t number = timed_out ? SIGKILL : SIGTERM;

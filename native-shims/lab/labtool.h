@@ -13,6 +13,7 @@ enum frame_type {
     FRAME_INPUT = 'I',   /* to agent: stdin bytes; empty: end of input */
     FRAME_SIGNAL = 'S',  /* to agent: one byte, the signal for the command's process group */
     FRAME_WINDOW = 'W',  /* to agent: rows and columns, two little-endian 16-bit words */
+    FRAME_WAKE = 'K',    /* to agent: nothing; the interrupt that brings it is what counts, see client.c */
     FRAME_OUT = 'O',     /* to client: stdout (or terminal) bytes */
     FRAME_ERR = 'E',     /* to client: stderr bytes */
     FRAME_ALIVE = 'P',   /* to client: nothing new, but the lab is alive */

@@ -101,7 +101,8 @@ public sealed class GuestHost : IDisposable
 
     /// <summary>
     /// Runs a guest to its end. The emulated host of the lab now and then loses a guest through no fault of ours: an end that looks
-    /// like that is logged and repeated, after another monitor (QEMU) has booted the same guest: once, twice if the lab hung both times.
+    /// like that is logged and repeated in a new lab, after another monitor (QEMU) has booted the same guest there: once, twice if the lab
+    /// hung both times.
     /// </summary>
     /// <param name="command">The program and its arguments.</param>
     /// <param name="expected">The status that is no reason to repeat.</param>
@@ -113,13 +114,13 @@ public sealed class GuestHost : IDisposable
             return result;
         _repeats++;
         Log($"run {_repeats} to be repeated: {string.Join(' ', command)}\n{result.Describe()}");
-        RestartLabIfGone();
+        RestartLab();
         Log($"peer on the same guest: {RunOnce(PeerOf(command), BootLimit).Describe()}");
         GuestResult second = RunOnce(command, limit);
         Log($"repeated run: {second.Describe()}");
         if (second.Status != LabFailed)
             return second;
-        RestartLabIfGone();
+        RestartLab();
         GuestResult third = RunOnce(command, limit);
         Log($"run repeated again: {third.Describe()}");
         return third;
@@ -215,6 +216,11 @@ public sealed class GuestHost : IDisposable
         if (probe.WaitForExit(TimeSpan.FromSeconds(40)) == 0)
             return;
         Log($"the lab is gone, starting another:\n{probe.Output}");
+        RestartLab();
+    }
+
+    private void RestartLab()
+    {
         using (RunningProcess stop = RunningProcess.Start(RepositoryPaths.Script("lab.sh"), ["--stop", _lab]))
             stop.WaitForExit(TimeSpan.FromSeconds(30));
         StartLab();
