@@ -19,6 +19,7 @@ internal sealed class ServedRings
     private readonly ServedVring[] _vrings;
     private ulong _features;
     private bool _logs;
+    private bool _active;
     private VirtioContext? _context;
 
     /// <param name="lost">See <see cref="LentMapping"/>.</param>
@@ -42,9 +43,6 @@ internal sealed class ServedRings
 
     /// <summary>Where pages that are written are noted, while the front end wants that; null: nowhere.</summary>
     public DirtyLog? Log { get; private set; }
-
-    /// <summary>The device runs: it says of itself when its configuration changes.</summary>
-    public bool IsActive { get; private set; }
 
     private bool IsPacked => (_features & VirtioFeatures.RingPacked) != 0;
 
@@ -219,18 +217,18 @@ internal sealed class ServedRings
             throw new ProtocolException($"vring {vring} lies outside guest memory");
         (config.DescriptorArea, config.DriverArea, config.DeviceArea) = (descriptor, driver, device);
         _context ??= new VirtioContext(_features, Memory.View, _lines, _lines);
-        if (!IsActive)
+        if (!_active)
             _device.Activate(_context);
-        IsActive = true;
+        _active = true;
         state.Running = true;
         _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, state.State, _context) { InFlight = InFlight?.For(vring), Log = _logs ? Log : null });
     }
 
     private void Deactivate()
     {
-        if (IsActive)
+        if (_active)
             _device.Reset();
-        IsActive = false;
+        _active = false;
         _context = null;
     }
 }

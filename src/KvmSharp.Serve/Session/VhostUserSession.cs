@@ -42,10 +42,6 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private readonly EventToken _lostToken;
     private VhostUserFeatures _protocol;
     private FileDescriptor? _backChannel;
-
-    // What the front end read of the configuration last, and from where on.
-    private byte[] _told = [];
-    private uint _toldFrom;
     private byte _status;
     private bool _disposed;
 
@@ -129,12 +125,9 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
 
     private void Handle()
     {
-        bool wasActive = _rings.IsActive, answered = TryAnswer();
+        bool answered = TryAnswer();
         if (!answered)
             Obey();
-        // A device that runs says when its configuration changes; this may have been before.
-        if (!wasActive && _rings.IsActive && !IsTold())
-            AnnounceConfig();
         if (!answered && _reader.NeedsReply && _protocol.HasFlag(VhostUserFeatures.ReplyAck))
             Reply(0UL);
     }
@@ -333,25 +326,11 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         (uint offset, uint size) = ConfigRange();
         Span<byte> answer = stackalloc byte[ConfigHeadBytes + (int)size];
         _reader.Payload[..ConfigHeadBytes].CopyTo(answer);
-        ReadConfig(offset, answer[ConfigHeadBytes..]);
-        (_told, _toldFrom) = (answer[ConfigHeadBytes..].ToArray(), offset);
-        Reply(answer);
-    }
-
-    private bool IsTold()
-    {
-        Span<byte> now = stackalloc byte[_told.Length];
-        ReadConfig(_toldFrom, now);
-        return now.SequenceEqual(_told);
-    }
-
-    /// <summary>The device's configuration from this offset on, and zeros beyond its end.</summary>
-    private void ReadConfig(uint offset, Span<byte> into)
-    {
-        into.Clear();
+        answer[ConfigHeadBytes..].Clear();
         uint length = Device.Identity.ConfigLength;
         if (offset < length)
-            Device.ReadConfig(offset, into[..(int)Math.Min(into.Length, length - offset)]);
+            Device.ReadConfig(offset, answer.Slice(ConfigHeadBytes, (int)Math.Min(size, length - offset)));
+        Reply(answer);
     }
 
     private void SetConfig()

@@ -27,6 +27,9 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
     private readonly BlockQueueWorker?[] _workers;
     private VirtioContext? _context;
 
+    // 1: the size has changed, and no driver has been told.
+    private int _untold;
+
     /// <summary>Throws <see cref="ArgumentException"/> for options outside their ranges.</summary>
     public VirtioBlock(VirtioBlockOptions options, IBlockBackend backend, IReadOnlyList<EventLoop> loops)
     {
@@ -75,6 +78,9 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
         bool canFlush = context.Has(1UL << VIRTIO_BLK_F_FLUSH) || context.Has(1UL << VIRTIO_BLK_F_CONFIG_WCE);
         _disk.WriteThrough = !_disk.Backend.Limits.WriteCache || !canFlush;
         Volatile.Write(ref _context, context);
+        // The other side changes the size first and looks for a context then: one of the two sees both.
+        Interlocked.MemoryBarrier();
+        Tell(context);
         _capacityTimer?.Arm(_options.CapacityCheckNs, _options.CapacityCheckNs);
     }
 
@@ -111,11 +117,14 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
         Volatile.Write(ref _context, null);
     }
 
-    /// <summary>Asks the host for the size of the disk; if it changed, the guest is told. Any thread.</summary>
+    /// <summary>Asks the host for the size of the disk; if it changed, the guest is told, by the next activation if it has none. Any thread.</summary>
     public void CheckCapacity()
     {
-        if (_disk.Backend.RefreshCapacity())
-            Volatile.Read(ref _context)?.Interrupt.SignalConfig();
+        if (!_disk.Backend.RefreshCapacity())
+            return;
+        Interlocked.Exchange(ref _untold, 1);
+        if (Volatile.Read(ref _context) is { } context)
+            Tell(context);
     }
 
     /// <summary>Stops what runs and closes the disk.</summary>
@@ -134,6 +143,12 @@ public sealed class VirtioBlock : IVirtioDevice, IBlockQueueOwner, IEventSink
     void IBlockQueueOwner.OnQueueFault(int index, VirtQueueFault fault) => _context!.NeedsReset($"queue {index}: {fault}");
 
     void IBlockQueueOwner.OnMalformedRequest(int index) => _context!.NeedsReset($"queue {index}: request without header or room for its status");
+
+    private void Tell(VirtioContext context)
+    {
+        if (Interlocked.Exchange(ref _untold, 0) != 0)
+            context.Interrupt.SignalConfig();
+    }
 
     private static ulong OfferedFeatures(BlockLimits limits, VirtioBlockOptions options)
     {

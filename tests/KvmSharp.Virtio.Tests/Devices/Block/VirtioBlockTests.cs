@@ -116,6 +116,24 @@ public sealed class VirtioBlockTests : IDisposable
     }
 
     [Fact]
+    public void Capacity_DiskGrewWithoutADriver_TheNextIsToldOnce()
+    {
+        MemoryBlockBackend disk = new(1 << 20);
+        using VirtioBlock device = Make(disk);
+        disk.Resize(2 << 20);
+        device.CheckCapacity();
+        device.CheckCapacity();
+        Assert.Equal(0, _driver.ConfigSignals);
+
+        device.Activate(Context(0));
+        Assert.Equal(1, _driver.ConfigSignals);
+        device.CheckCapacity();
+        device.Reset();
+        device.Activate(Context(0));
+        Assert.Equal(1, _driver.ConfigSignals);
+    }
+
+    [Fact]
     public void StopQueue_NotRunningOrTwice_IsNull()
     {
         using VirtioBlock device = Make(new MemoryBlockBackend(1 << 20));
