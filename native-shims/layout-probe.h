@@ -60,6 +60,7 @@
 #include <linux/mempolicy.h>
 #include <linux/mount.h>
 #include <linux/netlink.h>
+#include <linux/perf_event.h>
 #include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>

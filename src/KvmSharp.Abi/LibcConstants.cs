@@ -4,9 +4,9 @@ namespace KvmSharp.Abi;
 public static partial class LibcConstants
 {
     // asm-generic/errno-base.h, asm-generic/errno.h
-    public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
+    public const int EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, E2BIG = 7, EBADF = 9, EAGAIN = 11, ENOMEM = 12, EACCES = 13,
         EFAULT = 14, EBUSY = 16, EEXIST = 17, ENODEV = 19, ENOTDIR = 20, EISDIR = 21, EINVAL = 22, EMFILE = 24, ENOTTY = 25, EFBIG = 27,
-        ENOSPC = 28, EPIPE = 32, ENOSYS = 38, EOPNOTSUPP = 95, ETIMEDOUT = 110, EHWPOISON = 133;
+        ENOSPC = 28, EPIPE = 32, ENOSYS = 38, EOPNOTSUPP = 95, ENOBUFS = 105, ETIMEDOUT = 110, EDQUOT = 122, EHWPOISON = 133;
 
     // asm-generic/fcntl.h
     public const int O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0x40, O_EXCL = 0x80, O_NOCTTY = 0x100, O_TRUNC = 0x200,

@@ -103,6 +103,8 @@ public sealed class LinuxSessionTests
 
         public void Answer() => Answers++;
 
+        public int ProcessId => Environment.ProcessId;
+
         public long? ReadExits() => _exits += 7;
 
         public CpuTimes ReadCpu() => default;

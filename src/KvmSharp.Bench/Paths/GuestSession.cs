@@ -1,19 +1,21 @@
 using System.Text;
 using System.Text.Json;
+using KvmSharp.Bench.Counters;
 
 namespace KvmSharp.Bench.Paths;
 
 /// <summary>Follows one boot of the bench guest: answers its marks and collects its results.</summary>
 /// <param name="run">The guest.</param>
+/// <param name="exits">Its counters.</param>
 /// <param name="tap">The interface on which its network is answered.</param>
 /// <param name="onBegin">Told of each workload.</param>
-internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onBegin) : IDisposable
+internal sealed class GuestSession(IGuestRun run, ExitSources.Probe exits, string tap, Action<string> onBegin) : IDisposable
 {
     private const byte BeginMark = 0x02, EndMark = 0x03, PeerMark = 0x05;
     private const int MaxLineBytes = 1 << 20;
 
     private readonly List<PathSample> _samples = [];
-    private long? _exitsBefore, _exits;
+    private ExitCounts _exitsBefore, _exits;
     private CpuTimes _cpuBefore, _cpu;
     private string _work = "";
     private FramePeer? _peer;
@@ -27,14 +29,14 @@ internal sealed class GuestSession(IGuestRun run, string tap, Action<string> onB
         {
             if (b == BeginMark)
             {
-                _exitsBefore = run.ReadExits();
+                _exitsBefore = exits.Read();
                 _cpuBefore = run.ReadCpu();
                 run.Answer();
             }
             else if (b == EndMark)
             {
                 _cpu = run.ReadCpu() - _cpuBefore;
-                _exits = run.ReadExits() - _exitsBefore;
+                _exits = exits.Read() - _exitsBefore;
                 run.Answer();
             }
             else if (b == PeerMark)

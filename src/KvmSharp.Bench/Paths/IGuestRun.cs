@@ -9,7 +9,10 @@ internal interface IGuestRun : IDisposable
     /// <summary>Answers a mark: one byte to the guest's serial port.</summary>
     void Answer();
 
-    /// <summary>Exits to the VMM up to now; null where it does not say.</summary>
+    /// <summary>The VMM's.</summary>
+    int ProcessId { get; }
+
+    /// <summary>Exits to the VMM up to now, by its own count; null where it does not say.</summary>
     long? ReadExits();
 
     /// <summary>CPU time of the VMM's threads up to now, its guest's included.</summary>

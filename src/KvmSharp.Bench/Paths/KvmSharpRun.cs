@@ -35,6 +35,8 @@ internal sealed class KvmSharpRun : IGuestRun
 
     public void Answer() => _port.Answer();
 
+    public int ProcessId => Environment.ProcessId;
+
     public long? ReadExits() => _machine.ReadStatistics().ExitsByReason.Sum(e => e.Count);
 
     // The bench's own threads go by that name, and the first is its command line's.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using KvmSharp.Bench.Counters;
 using KvmSharp.Bench.Report;
 using Microsoft.Extensions.Logging;
 
@@ -14,6 +15,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
     private const int PatienceFactor = 4, PatienceMs = 120_000, WorkloadLimit = 64;
 
     private readonly List<(string Side, PathSample Sample)> _samples = [];
+    private readonly ExitSources _exits = new(options.Peer);
 
     /// <summary>Throws <see cref="BenchException"/> when a side fails, <see cref="OperationCanceledException"/> when cancelled.</summary>
     public BenchReport Run(CancellationToken cancel)
@@ -43,7 +45,8 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
         using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
         try
         {
-            using var session = new GuestSession(run, scratch.Tap, what => progress($"round {round + 1} of {options.Rounds}, {side}: {what}"));
+            using ExitSources.Probe exits = _exits.Watch(run, usesKvm: side == OurSide || options.Peer!.Accelerator == "kvm");
+            using var session = new GuestSession(run, exits, scratch.Tap, what => progress($"round {round + 1} of {options.Rounds}, {side}: {what}"));
             _samples.AddRange(session.Run().Select(sample => (side, sample)));
         }
         catch (BenchException e)
@@ -58,6 +61,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
         List<Fact> settings = [new("rounds", Text(options.Rounds)), new("warm-up", $"{Text(options.WarmupMs)} ms"), new("measured", $"{Text(options.MeasureMs)} ms a workload")];
         if (options.Peer is { } peer)
             settings.Add(new("peer", $"{peer.Program} with {peer.Accelerator}"));
+        settings.AddRange(_exits.Facts);
         return settings;
     }
 
@@ -80,8 +84,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("p50", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.50) / 1000)]));
             metrics.Add(new("p99", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.99) / 1000)]));
             metrics.Add(new("interrupts", "per op", false, [.. samples.Select(s => (double)s.Interrupts / s.Operations)]));
-            if (samples.TrueForAll(s => s.Exits is not null))
-                metrics.Add(new("exits", "per op", false, [.. samples.Select(s => (double)s.Exits!.Value / s.Operations)]));
+            metrics.AddRange(ExitMetrics(samples));
             metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
         }
 
@@ -89,6 +92,21 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("errors", "", false, [.. samples.Select(s => (double)s.Errors)]));
         LatencyBucket[] latency = [.. samples.SelectMany(s => s.Latency).GroupBy(b => b.Nanoseconds).Select(b => new LatencyBucket(b.Key, b.Sum(x => x.Count))).OrderBy(b => b.Nanoseconds)];
         return new Series(side, samples[0].Path, samples[0].Work, samples[0].Completion, metrics, latency);
+    }
+
+    /// <summary>Those that are known of every round.</summary>
+    private static IEnumerable<Metric> ExitMetrics(List<PathSample> samples)
+    {
+        if (samples.TrueForAll(s => s.Exits.Monitor is not null))
+            yield return Metric("exits", s => s.Exits.Monitor!.Value);
+        if (samples.Exists(s => s.Exits.Kvm is null))
+            yield break;
+        yield return Metric("kvm exits", s => s.Exits.Kvm!.Value.Exits);
+        yield return Metric("kvm pio", s => s.Exits.Kvm!.Value.PortIo);
+        yield return Metric("kvm mmio", s => s.Exits.Kvm!.Value.Mmio);
+        yield return Metric("kvm halts", s => s.Exits.Kvm!.Value.Halts);
+
+        Metric Metric(string name, Func<PathSample, long> count) => new(name, "per op", false, [.. samples.Select(s => (double)count(s) / s.Operations)]);
     }
 
     /// <summary>The bucket that this part of all operations lies in or below, in nanoseconds.</summary>

@@ -1,15 +1,16 @@
 using System.Text.Json;
+using KvmSharp.Bench.Counters;
 using KvmSharp.Bench.Report;
 
 namespace KvmSharp.Bench.Paths;
 
 /// <summary>One result line of the bench guest, and how often it left for its VMM meanwhile.</summary>
-/// <param name="Exits">Null where the VMM does not say.</param>
+/// <param name="Exits">What is known of them.</param>
 /// <param name="Cpu">What the VMM's threads used meanwhile.</param>
-internal sealed record PathSample(string Path, string Work, string Completion, long Operations, long Bytes, long Errors, double Nanoseconds, long Interrupts, IReadOnlyList<LatencyBucket> Latency, long? Exits, CpuTimes Cpu)
+internal sealed record PathSample(string Path, string Work, string Completion, long Operations, long Bytes, long Errors, double Nanoseconds, long Interrupts, IReadOnlyList<LatencyBucket> Latency, ExitCounts Exits, CpuTimes Cpu)
 {
     /// <summary>Null if the line is about something else. Throws <see cref="BenchException"/> for what is no line of the guest's.</summary>
-    public static PathSample? Parse(string line, long? exits, CpuTimes cpu)
+    public static PathSample? Parse(string line, ExitCounts exits, CpuTimes cpu)
     {
         try
         {

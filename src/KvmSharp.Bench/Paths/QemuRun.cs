@@ -54,6 +54,8 @@ internal sealed class QemuRun : IGuestRun
         }
     }
 
+    public int ProcessId => _process.Id;
+
     public long? ReadExits() => null;
 
     public CpuTimes ReadCpu() => CpuTimes.Read(_process.Id, (_, _) => true);
