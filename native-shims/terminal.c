@@ -10,13 +10,16 @@
 
 _Static_assert(sizeof(struct termios) == 36, "the caller passes the kernel's struct termios");
 
+enum { MAX_INTERRUPTIONS = 64 };
+
 static struct termios saved;
 static volatile sig_atomic_t guarded = -1;
 
 void kvmsharp_terminal_restore(void)
 {
-    if (guarded >= 0)
-        ioctl(guarded, TCSETS, &saved);
+    /* A signal must not leave it raw; one that keeps coming does. */
+    for (int i = 0; i < MAX_INTERRUPTIONS && guarded >= 0 && ioctl(guarded, TCSETS, &saved) < 0 && errno == EINTR; i++)
+        ;
 }
 
 static void on_abort(int number)

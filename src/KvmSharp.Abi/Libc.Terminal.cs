@@ -4,9 +4,6 @@ namespace KvmSharp.Abi;
 
 public static unsafe partial class Libc
 {
-    [LibraryImport(Library, EntryPoint = "tcgetpgrp", SetLastError = true)]
-    public static partial int tcgetpgrp(int fd);
-
     [LibraryImport(Library, EntryPoint = "getpgrp")]
     public static partial int getpgrp();
 }

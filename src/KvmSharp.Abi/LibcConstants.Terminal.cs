@@ -3,7 +3,7 @@ namespace KvmSharp.Abi;
 public static partial class LibcConstants
 {
     // asm-generic/ioctls.h
-    public const uint TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414, TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431;
+    public const uint TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TIOCGPGRP = 0x540F, TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414, TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431;
 
     // asm-generic/termbits.h
     public const uint BRKINT = 0x2, IGNBRK = 0x1, PARMRK = 0x8, ISTRIP = 0x20, INLCR = 0x40, IGNCR = 0x80, ICRNL = 0x100, IXON = 0x400;

@@ -112,6 +112,25 @@ public sealed unsafe class TerminalTests : IDisposable
         Assert.Equal(_before, Mode());
     }
 
+    /// <summary>Every other call on the terminal fails, in the program and in its runtime.</summary>
+    [Fact]
+    public void Calls_InterruptedAndRefused_NothingIsLostAndItIsRestored()
+    {
+        // A call that strace makes fail has no number any more, and a filter ends the program for it.
+        string faults = string.Join(" ", ((string[])["read:error=EINTR:when=1+2", "write:error=EAGAIN:when=1+2", "poll:error=EINTR:when=2+2", "ioctl:error=EINTR:when=2+2"]).Select(f => "-e inject=" + f));
+        using Process process = CliProgram.StartShell(
+            $"exec setsid -w -c strace -f -qq -o /dev/null -P {_path} -e trace=read,write,poll,ioctl {faults} \"$@\" <{_path} >{_path}",
+            ["run", "--kernel", _scratch.Write("kernel", TestKernel.Echo), "--memory", "32M", "--debug-exit", "--sandbox", "off"]);
+        WaitUntilRaw();
+        Type("every key comes back, ");
+        ReadUntil("every key comes back, ");
+        Type("once q");
+
+        Assert.Equal(TestKernel.ExitStatus, CliProgram.Finish(process).Status);
+        ReadUntil("once q");
+        Assert.Equal(_before, Mode());
+    }
+
     [Fact]
     public void SetUpFails_AfterTheTerminalWasRaw_Restores()
     {

@@ -1,14 +1,18 @@
-using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 
 namespace KvmSharp.Backends.Char;
 
 /// <summary>A descriptor that is written without ever blocking for long, whatever its open mode is.</summary>
-internal sealed unsafe class CharOutput(FileDescriptor descriptor, bool nonBlocking) : IDisposable
+internal sealed class CharOutput(FileDescriptor descriptor, bool nonBlocking, CharCalls? calls = null) : IDisposable
 {
     // After POLLOUT a pipe takes at least this much at once (PIPE_BUF, limits.h).
     private const int PollFirstChunk = 512;
+
+    /// <summary>EINTR in a row; then the caller may wait for a better time.</summary>
+    private const int MaxInterruptions = 64;
+
+    private readonly CharCalls _calls = calls ?? CharCalls.Host;
 
     public FileDescriptor Descriptor => descriptor;
 
@@ -34,7 +38,10 @@ internal sealed unsafe class CharOutput(FileDescriptor descriptor, bool nonBlock
         }
     }
 
-    /// <summary>Writes what is taken at once. Returns the count, 0 if nothing can be taken now, or -errno when the other end is gone.</summary>
+    /// <summary>Whether the -errno of <see cref="Write"/> is about these bytes only: a file system that is full or fails, which may take the next ones.</summary>
+    public static bool IsPassing(int error) => -error is LibcConstants.ENOSPC or LibcConstants.EDQUOT or LibcConstants.EFBIG or LibcConstants.EIO;
+
+    /// <summary>Writes what is taken at once. Returns the count, 0 if nothing can be taken now, or -errno when these bytes never will be.</summary>
     public int Write(ReadOnlySpan<byte> data)
     {
         if (!nonBlocking)
@@ -44,26 +51,30 @@ internal sealed unsafe class CharOutput(FileDescriptor descriptor, bool nonBlock
             data = data[..Math.Min(data.Length, PollFirstChunk)];
         }
 
-        while (true)
+        for (int i = 0; i < MaxInterruptions; i++)
         {
-            nint written;
-            // SAFETY: the span is pinned for the call and its length is passed.
-            fixed (byte* p = data)
-                written = Libc.write(descriptor.Value, p, (nuint)data.Length);
-            if (written >= 0)
-                return (int)written;
-            int errno = Marshal.GetLastPInvokeError();
-            if (errno == LibcConstants.EINTR)
-                continue;
-            return errno == LibcConstants.EAGAIN ? 0 : -errno;
+            int written = _calls.Write(descriptor.Value, data);
+            if (written != -LibcConstants.EINTR)
+                return -written is LibcConstants.EAGAIN or LibcConstants.ENOMEM or LibcConstants.ENOBUFS ? 0 : written;
         }
+
+        return 0;
     }
 
     /// <summary>Waits until it can be written, or is gone; false after <paramref name="timeoutMs"/>.</summary>
     public bool Wait(int timeoutMs)
     {
-        pollfd item = new() { fd = descriptor.Value, events = LibcConstants.POLLOUT };
-        return Libc.poll(&item, 1, timeoutMs) > 0;
+        long end = Environment.TickCount64 + timeoutMs;
+        while (true)
+        {
+            pollfd item = new() { fd = descriptor.Value, events = LibcConstants.POLLOUT };
+            int ready = _calls.Poll(new Span<pollfd>(ref item), timeoutMs);
+            if (ready != -LibcConstants.EINTR)
+                return ready > 0;
+            timeoutMs = (int)(end - Environment.TickCount64);
+            if (timeoutMs <= 0)
+                return false;
+        }
     }
 
     public void Dispose() => descriptor.Dispose();

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
@@ -10,15 +9,17 @@ namespace KvmSharp.Backends.Char;
 /// thread drains the ring, reads input and accepts connections. <see cref="TryWrite"/> leaves what a full ring does not take to its caller; in
 /// <see cref="Write"/> a full ring holds a vCPU up for at most <see cref="MaxStallMs"/>, then output is dropped and counted until the other end takes some again.
 /// </summary>
-internal sealed unsafe class CharPump : IDisposable
+internal sealed class CharPump : IDisposable
 {
     public const int RingBytes = 64 * 1024;
     public const int MaxStallMs = 100;
-    private const int FlushAtExitMs = 500;
     private const int InputChunk = 4096;
 
-    /// <summary>How long nothing is asked of a host that has just refused (no descriptor, no memory): what it refuses stays pending, so asking on would be a loop.</summary>
-    private const int RefusedMs = 100;
+    /// <summary>At the end: how long a reader may take for the next bytes, and for all.</summary>
+    private const int FlushAtExitMs = 500, FlushInAllMs = 5000;
+
+    /// <summary>Errors in a row after which an input is at its end; each takes it a rest.</summary>
+    private const int MaxReadErrors = 16;
 
     /// <summary>A writer that waits goes on when so much is free: a reader need not be fast to be seen to read.</summary>
     private const int WriterRoom = 4096;
@@ -27,6 +28,7 @@ internal sealed unsafe class CharPump : IDisposable
     private readonly Thread _thread;
     private readonly FileDescriptor? _listener;
     private readonly EscapeFilter? _filter;
+    private readonly CharCalls _calls;
     private ICharFrontend? _frontend;
     private volatile bool _stop;
     private int _waitingForFrontend;
@@ -34,7 +36,8 @@ internal sealed unsafe class CharPump : IDisposable
 
     // Pump thread only, once started.
     private FileDescriptor? _input;
-    private bool _acceptRefused;
+    private Patience _reading, _draining, _accepting, _polling;
+    private int _readErrors;
 
     // Guarded by _gate.
     private readonly object _gate = new();
@@ -43,18 +46,20 @@ internal sealed unsafe class CharPump : IDisposable
     private bool _stalled;
     private long _dropped;
     private bool _writerWaits;
+    private bool _hangUp;
     private CharEvent _happened;
 
     /// <param name="threadName">At most 15 characters are shown by the kernel.</param>
     /// <param name="input">Owned by the pump; null: no input.</param>
     /// <param name="output">Owned by the pump; null: dropped until a connection is accepted.</param>
     /// <param name="listener">A non-blocking listening socket, served one connection at a time; owned by the caller.</param>
-    public CharPump(string threadName, FileDescriptor? input, CharOutput? output, FileDescriptor? listener = null, EscapeFilter? filter = null)
+    public CharPump(string threadName, FileDescriptor? input, CharOutput? output, FileDescriptor? listener = null, EscapeFilter? filter = null, CharCalls? calls = null)
     {
         _input = input;
         _output = output;
         _listener = listener;
         _filter = filter;
+        _calls = calls ?? CharCalls.Host;
         _thread = HostThread.Create(threadName, ThreadRole.Runtime, Loop, 256 * 1024);
     }
 
@@ -96,7 +101,7 @@ internal sealed unsafe class CharPump : IDisposable
             }
 
             if (_ring.Count == 0)
-                data = data[WriteDirect(data)..];
+                data = data[WriteOrDrop(data)..];
             bool queued = false;
             while (!data.IsEmpty && _output is not null)
             {
@@ -131,7 +136,7 @@ internal sealed unsafe class CharPump : IDisposable
             }
 
             bool wasEmpty = _ring.Count == 0;
-            int taken = wasEmpty ? WriteDirect(data) : 0;
+            int taken = wasEmpty ? WriteOrDrop(data) : 0;
             if (taken == data.Length)
                 return taken;
             taken += _ring.Enqueue(data[taken..]);
@@ -166,7 +171,7 @@ internal sealed unsafe class CharPump : IDisposable
 
     private void Loop()
     {
-        pollfd* items = stackalloc pollfd[4];
+        Span<pollfd> items = stackalloc pollfd[4];
         Span<byte> buffer = stackalloc byte[InputChunk];
         while (!_stop)
         {
@@ -174,18 +179,20 @@ internal sealed unsafe class CharPump : IDisposable
             lock (_gate)
                 output = _ring.Count > 0 ? _output?.Descriptor : null;
             items[0] = new() { fd = _wake.Value, events = LibcConstants.POLLIN };
-            items[1] = new() { fd = _input is not null && WantsInput() ? _input.Value : -1, events = LibcConstants.POLLIN };
-            items[2] = new() { fd = output?.Value ?? -1, events = LibcConstants.POLLOUT };
-            items[3] = new() { fd = _listener is not null && _input is null && !_acceptRefused ? _listener.Value : -1, events = LibcConstants.POLLIN };
-            int ready = Libc.poll(items, 4, _acceptRefused ? RefusedMs : -1);
-            _acceptRefused = false;
+            items[1] = new() { fd = _input is not null && !_reading.Rests && WantsInput() ? _input.Value : -1, events = LibcConstants.POLLIN };
+            items[2] = new() { fd = output is not null && !_draining.Rests ? output.Value : -1, events = LibcConstants.POLLOUT };
+            items[3] = new() { fd = _listener is not null && _input is null && !_accepting.Rests ? _listener.Value : -1, events = LibcConstants.POLLIN };
+            int ready = _calls.Poll(items, _reading.Rests || _draining.Rests || _accepting.Rests ? Patience.RestMs : -1);
+            _reading.Wake();
+            _draining.Wake();
+            _accepting.Wake();
             if (ready < 0)
             {
-                if (Marshal.GetLastPInvokeError() != LibcConstants.EINTR)
-                    Thread.Sleep(RefusedMs);
+                RestAfterPoll(ready);
                 continue;
             }
 
+            _polling.Worked();
             if (items[0].revents != 0)
                 _wake.Drain();
             if (items[2].revents != 0)
@@ -194,8 +201,17 @@ internal sealed unsafe class CharPump : IDisposable
                 ReadInput(buffer);
             if (items[3].revents != 0)
                 Accept();
+            HangUpIfBroken();
             RaiseEvents();
         }
+    }
+
+    /// <summary>A signal, or a host without memory for it.</summary>
+    private void RestAfterPoll(int error)
+    {
+        _polling.InVain();
+        if (_polling.Rests || error != -LibcConstants.EINTR)
+            Thread.Sleep(Patience.RestMs);
     }
 
     private void RaiseEvents()
@@ -227,13 +243,12 @@ internal sealed unsafe class CharPump : IDisposable
         int room = Math.Min(_frontend!.Capacity, buffer.Length);
         if (room == 0)
             return;
-        nint count;
-        // SAFETY: room is at most the buffer's length.
-        fixed (byte* p = buffer)
-            count = Libc.read(_input!.Value, p, (nuint)room);
+        int count = _calls.Read(_input!.Value, buffer[..room]);
         if (count > 0)
         {
-            Span<byte> data = buffer[..(int)count];
+            _reading.Worked();
+            _readErrors = 0;
+            Span<byte> data = buffer[..count];
             if (_filter is not null)
                 data = data[.._filter.Filter(data)];
             if (!data.IsEmpty)
@@ -241,9 +256,35 @@ internal sealed unsafe class CharPump : IDisposable
             return;
         }
 
-        if (count < 0 && Marshal.GetLastPInvokeError() is LibcConstants.EINTR or LibcConstants.EAGAIN)
+        if (count is -LibcConstants.EINTR or -LibcConstants.EAGAIN)
+        {
+            _reading.InVain();
             return;
-        _input.Dispose();
+        }
+
+        // A client may come again; there is one input.
+        if (count < 0 && _listener is null && ++_readErrors < MaxReadErrors)
+        {
+            _reading.Refused();
+            return;
+        }
+
+        EndInput();
+    }
+
+    /// <summary>A client is to see no gap in what it reads: it loses its connection instead.</summary>
+    private void HangUpIfBroken()
+    {
+        bool broken;
+        lock (_gate)
+            (broken, _hangUp) = (_hangUp, false);
+        if (broken && _input is not null)
+            EndInput();
+    }
+
+    private void EndInput()
+    {
+        _input!.Dispose();
         _input = null;
         if (_listener is null)
             return;
@@ -255,18 +296,22 @@ internal sealed unsafe class CharPump : IDisposable
 
     private void Accept()
     {
-        int fd = Libc.accept4(_listener!.Value, null, null, LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK);
+        int fd = _calls.Accept(_listener!.Value);
         if (fd < 0)
         {
-            _acceptRefused = Marshal.GetLastPInvokeError() is not (LibcConstants.EAGAIN or LibcConstants.EINTR);
+            if (fd is -LibcConstants.EAGAIN or -LibcConstants.EINTR)
+                _accepting.InVain();
+            else
+                _accepting.Refused();
             return;
         }
 
+        _accepting.Worked();
         var connection = new FileDescriptor(fd);
         CharOutput output;
         try
         {
-            output = new CharOutput(connection.Duplicate(), nonBlocking: true);
+            output = new CharOutput(connection.Duplicate(), nonBlocking: true, _calls);
         }
         catch (LinuxException)
         {
@@ -276,8 +321,11 @@ internal sealed unsafe class CharPump : IDisposable
         }
 
         _input = connection;
+        _reading = default;
+        _draining = default;
         lock (_gate)
         {
+            _hangUp = false;
             _ring.Clear();
             _output?.Dispose();
             _output = output;
@@ -291,41 +339,79 @@ internal sealed unsafe class CharPump : IDisposable
     {
         lock (_gate)
         {
-            while (_ring.Count > 0)
+            if (DrainOnce())
             {
-                int written = WriteDirect(_ring.Front);
-                if (written == 0)
-                    break;
-                _ring.Discard(Math.Min(written, _ring.Count));
+                _draining.Worked();
                 _stalled = false;
                 Monitor.PulseAll(_gate);
             }
+            else
+                _draining.InVain();
 
             if (_writerWaits && _ring.Count <= RingBytes - WriterRoom)
                 ReleaseWriter();
         }
     }
 
-    /// <summary>Writes what fits; an output that is gone swallows everything. Call with the gate held.</summary>
-    private int WriteDirect(ReadOnlySpan<byte> data)
+    /// <summary>Writes what the output takes of the ring now; whether that changed anything. Call with the gate held.</summary>
+    private bool DrainOnce()
+    {
+        int before = _ring.Count;
+        while (_ring.Count > 0 && _output is not null)
+        {
+            int length = _ring.Front.Length, written = WriteDirect(_ring.Front, out int error);
+            _ring.Discard(written);
+            if (error != 0)
+            {
+                _dropped += length - written;
+                _ring.Discard(length - written);
+                OnWriteFailed(error);
+            }
+            else if (written < length)
+                break;
+        }
+
+        return _ring.Count < before;
+    }
+
+    /// <summary>Writes what fits; an output that fails swallows everything. Call with the gate held.</summary>
+    private int WriteOrDrop(ReadOnlySpan<byte> data)
+    {
+        int written = WriteDirect(data, out int error);
+        if (error == 0)
+            return written;
+        _dropped += data.Length - written;
+        OnWriteFailed(error);
+        return data.Length;
+    }
+
+    private int WriteDirect(ReadOnlySpan<byte> data, out int error)
     {
         int done = 0;
+        error = 0;
         while (done < data.Length)
         {
             int written = _output!.Write(data[done..]);
-            if (written == 0)
+            error = Math.Min(written, 0);
+            if (written <= 0)
                 break;
-            if (written < 0)
-            {
-                _dropped += data.Length - done;
-                CloseOutput();
-                return data.Length;
-            }
-
             done += written;
         }
 
         return done;
+    }
+
+    /// <summary>Call with the gate held.</summary>
+    private void OnWriteFailed(int error)
+    {
+        if (_listener is null && CharOutput.IsPassing(error))
+            return;
+        CloseOutput();
+        // What a client that reads no more has still sent is for the guest.
+        if (_listener is null || error == -LibcConstants.EPIPE)
+            return;
+        _hangUp = true;
+        _wake.Signal();
     }
 
     /// <summary>The other end is gone; with a listener the next connection brings a new one.</summary>
@@ -356,12 +442,11 @@ internal sealed unsafe class CharPump : IDisposable
     {
         lock (_gate)
         {
-            while (_ring.Count > 0 && _output is not null && _output.Wait(FlushAtExitMs))
+            long end = Environment.TickCount64 + FlushInAllMs;
+            while (_ring.Count > 0 && _output is not null && Environment.TickCount64 < end && _output.Wait(FlushAtExitMs))
             {
-                int written = WriteDirect(_ring.Front);
-                if (written == 0)
-                    break;
-                _ring.Discard(Math.Min(written, _ring.Count));
+                if (!DrainOnce())
+                    Thread.Sleep(1);
             }
         }
     }

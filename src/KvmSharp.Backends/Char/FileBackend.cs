@@ -16,12 +16,17 @@ public sealed class FileBackend : ICharBackend
 
     /// <summary>Throws <see cref="BackendException"/> if the file cannot be written.</summary>
     public FileBackend(string path)
+        : this(path, CharCalls.Host)
+    {
+    }
+
+    internal FileBackend(string path, CharCalls calls)
     {
         try
         {
             _output = new CharOutput(
                 FileDescriptor.Open(path, LibcConstants.O_WRONLY | LibcConstants.O_CREAT | LibcConstants.O_TRUNC | LibcConstants.O_NOCTTY | LibcConstants.O_NONBLOCK, 0x1B4),
-                nonBlocking: true);
+                nonBlocking: true, calls);
         }
         catch (LinuxException e)
         {

@@ -31,7 +31,7 @@ public sealed unsafe class RawTerminal : IDisposable
     /// <summary>Null if the descriptor is no terminal, or is one of which we are not the foreground job (changing it would stop us).</summary>
     public static RawTerminal? TryEnter(FileDescriptor terminal)
     {
-        if (!TerminalMode.TryGet(terminal.Value, out termios original) || Libc.tcgetpgrp(terminal.Value) != Libc.getpgrp())
+        if (!TerminalMode.TryGet(terminal.Value, out termios original) || !TerminalMode.IsForeground(terminal.Value))
             return null;
         return new RawTerminal(terminal.Duplicate(), original);
     }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.Chars;
@@ -7,12 +8,15 @@ namespace KvmSharp.Backends.Char;
 /// <summary>Reads and changes a terminal's line settings (termios(3)).</summary>
 internal static unsafe class TerminalMode
 {
+    /// <summary>EINTR in a row.</summary>
+    private const int MaxInterruptions = 64;
+
     /// <summary>False if the descriptor is no terminal.</summary>
     public static bool TryGet(int fd, out termios mode)
     {
         termios read = default;
         // SAFETY: TCGETS fills one struct termios.
-        bool ok = Libc.ioctl(fd, LibcConstants.TCGETS, (nint)(&read)) == 0;
+        bool ok = TryIoctl(fd, LibcConstants.TCGETS, (nint)(&read));
         mode = read;
         return ok;
     }
@@ -22,7 +26,7 @@ internal static unsafe class TerminalMode
     {
         winsize read = default;
         // SAFETY: TIOCGWINSZ fills one struct winsize.
-        bool ok = Libc.ioctl(fd, LibcConstants.TIOCGWINSZ, (nint)(&read)) == 0;
+        bool ok = TryIoctl(fd, LibcConstants.TIOCGWINSZ, (nint)(&read));
         size = new TerminalSize(read.ws_col, read.ws_row);
         return ok;
     }
@@ -31,7 +35,15 @@ internal static unsafe class TerminalMode
     public static bool TrySet(int fd, in termios mode)
     {
         fixed (termios* p = &mode)
-            return Libc.ioctl(fd, LibcConstants.TCSETS, (nint)p) == 0;
+            return TryIoctl(fd, LibcConstants.TCSETS, (nint)p);
+    }
+
+    /// <summary>Whether it is this process's own terminal and this its foreground job.</summary>
+    public static bool IsForeground(int fd)
+    {
+        int job;
+        // SAFETY: TIOCGPGRP fills one pid_t.
+        return TryIoctl(fd, LibcConstants.TIOCGPGRP, (nint)(&job)) && job == Libc.getpgrp();
     }
 
     /// <summary>Every key reaches the reader as it is; output processing stays, so that our own messages keep their line ends.</summary>
@@ -55,5 +67,19 @@ internal static unsafe class TerminalMode
         mode.c_oflag &= ~LibcConstants.OPOST;
         if (!TrySet(fd, mode))
             throw LinuxException.FromLastError("change the terminal's settings");
+    }
+
+    /// <summary>A signal must not leave a terminal raw.</summary>
+    private static bool TryIoctl(int fd, uint request, nint argument)
+    {
+        for (int i = 0; i < MaxInterruptions; i++)
+        {
+            if (Libc.ioctl(fd, request, argument) == 0)
+                return true;
+            if (Marshal.GetLastPInvokeError() != LibcConstants.EINTR)
+                break;
+        }
+
+        return false;
     }
 }
