@@ -36,7 +36,7 @@ public sealed record KvmCapability(string Name, uint Number, bool Required, stri
         new(nameof(KVM_CAP_SET_GUEST_DEBUG), KVM_CAP_SET_GUEST_DEBUG, false, "debugging guests"),
         new(nameof(KVM_CAP_XSAVE2), KVM_CAP_XSAVE2, false, "large vector registers"),
         new(nameof(KVM_CAP_SREGS2), KVM_CAP_SREGS2, false, "saving page directory pointers"),
-        new(nameof(KVM_CAP_IRQFD_RESAMPLE), KVM_CAP_IRQFD_RESAMPLE, false, "level interrupts of passed-through devices"),
+        new(nameof(KVM_CAP_IRQFD_RESAMPLE), KVM_CAP_IRQFD_RESAMPLE, false, "level interrupts by irqfd"),
         new(nameof(KVM_CAP_READONLY_MEM), KVM_CAP_READONLY_MEM, false, "read-only memory"),
     ];
 }

@@ -32,7 +32,7 @@ public sealed unsafe partial class KvmVm : IDisposable
         Routing = new GsiRouting(file, options.Irqchip, Math.Max(system.Check(KVM_CAP_IRQ_ROUTING), 1024));
         if (options.Irqchip == IrqchipMode.Split)
             IoApic = new IoApic(new KvmIoApicOutput(file, Routing));
-        _interrupts = new KvmInterruptFabric(file, Routing, IoApic);
+        _interrupts = new KvmInterruptFabric(file, Routing, IoApic, system.Check(KVM_CAP_IRQFD_RESAMPLE) > 0);
     }
 
     public KvmSystem System { get; }

@@ -1,3 +1,4 @@
+using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.Machine;
@@ -20,6 +21,8 @@ internal sealed class SharedInterrupts(IInterruptFabric fabric) : IInterruptFabr
             return new Input(line);
         }
     }
+
+    public IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered) => fabric.TryAttachResampled(gsi, trigger, lowered);
 
     public IMsiVector AllocateMsi() => fabric.AllocateMsi();
 

@@ -1,3 +1,4 @@
+using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.Machine.Tests;
@@ -35,6 +36,8 @@ public sealed class SharedInterruptsTests
             LinesTaken++;
             return this;
         }
+
+        public IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered) => null;
 
         public IMsiVector AllocateMsi() => throw new NotSupportedException();
 

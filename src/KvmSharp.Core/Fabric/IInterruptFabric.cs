@@ -6,6 +6,13 @@ public interface IInterruptFabric
     /// <summary>The level line of an I/O APIC / PIC input. The caller shares it with whoever asks for the same GSI (wired OR is the caller's business).</summary>
     IIrqLine GetLine(uint gsi);
 
+    /// <summary>
+    /// Attaches a resampling irqfd to an input, wired OR with <see cref="GetLine"/>: a write to <paramref name="trigger"/> raises it, the guest's
+    /// end of interrupt lowers it and writes to <paramref name="lowered"/>. Dispose lowers and detaches. Null where the host has none.
+    /// Throws <see cref="LinuxException"/>.
+    /// </summary>
+    IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered);
+
     /// <summary>Allocates an MSI vector, initially masked and without a message. Dispose returns its GSI.</summary>
     IMsiVector AllocateMsi();
 

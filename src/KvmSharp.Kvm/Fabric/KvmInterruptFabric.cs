@@ -7,7 +7,7 @@ using KvmSharp.Kvm.Irqchip;
 namespace KvmSharp.Kvm.Fabric;
 
 /// <summary>Interrupts of a VM: lines over KVM_IRQ_LINE or the user-space I/O APIC, messages over irqfd and GSI routing. Thread-safe.</summary>
-internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, IoApic? ioApic) : IInterruptFabric
+internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, IoApic? ioApic, bool resamples) : IInterruptFabric
 {
     private static readonly TraceName s_traceName = TraceName.Of("KVM_SIGNAL_MSI");
 
@@ -19,6 +19,13 @@ internal sealed class KvmInterruptFabric(FileDescriptor vm, GsiRouting routing, 
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(gsi, (uint)GsiRouting.IoApicPins);
         lock (_gate)
             return _lines[gsi] ??= ioApic is null ? new KvmIrqLine(vm, gsi) : ioApic.GetLine(gsi);
+    }
+
+    public IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(gsi, (uint)GsiRouting.IoApicPins);
+        // KVM knows of ends of interrupt at its own I/O APIC only; ours tells nobody.
+        return resamples && ioApic is null ? new KvmResampledInput(vm, gsi, trigger, lowered) : null;
     }
 
     public IMsiVector AllocateMsi() => new KvmMsiVector(vm, routing);

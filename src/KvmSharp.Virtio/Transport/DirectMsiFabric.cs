@@ -1,3 +1,4 @@
+using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.Virtio.Transport;
@@ -6,6 +7,8 @@ namespace KvmSharp.Virtio.Transport;
 internal sealed class DirectMsiFabric(IInterruptFabric fabric) : IInterruptFabric
 {
     public IIrqLine GetLine(uint gsi) => fabric.GetLine(gsi);
+
+    public IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered) => fabric.TryAttachResampled(gsi, trigger, lowered);
 
     public IMsiVector AllocateMsi() => new DirectMsiVector(fabric);
 

@@ -1,3 +1,4 @@
+using KvmSharp.Core;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.TestKit.Fakes;
@@ -28,10 +29,29 @@ public sealed class FakeInterruptFabric : IInterruptFabric
         return true;
     }
 
+    /// <summary>Whether lines can be resampled.</summary>
+    public bool Resamples { get; init; }
+
+    /// <summary>What was attached and not yet detached, by GSI.</summary>
+    public Dictionary<uint, FakeResampledInput> Resampled { get; } = [];
+
+    public IDisposable? TryAttachResampled(uint gsi, EventFd trigger, EventFd lowered)
+    {
+        if (!Resamples)
+            return null;
+        Resampled.Add(gsi, new FakeResampledInput(trigger, lowered));
+        return new Detachment(this, gsi);
+    }
+
     public IMsiVector AllocateMsi()
     {
         var vector = new FakeMsiVector();
         Vectors.Add(vector);
         return vector;
+    }
+
+    private sealed class Detachment(FakeInterruptFabric fabric, uint gsi) : IDisposable
+    {
+        public void Dispose() => fabric.Resampled.Remove(gsi);
     }
 }
