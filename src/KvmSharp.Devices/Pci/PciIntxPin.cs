@@ -1,3 +1,5 @@
+using KvmSharp.Core;
+using KvmSharp.Core.Events;
 using KvmSharp.Core.Fabric;
 
 namespace KvmSharp.Devices.Pci;
@@ -26,6 +28,10 @@ public sealed class PciIntxPin : IIrqLine
 
     /// <summary>The Interrupt Status bit: what the device asks for, Interrupt Disable aside (PCI 3.0 §6.2.3).</summary>
     public bool IsAsserted => Volatile.Read(ref _wanted);
+
+    /// <summary>Has the pin's line, for all that share it, driven by a resampling irqfd where the host has one. Throws <see cref="LinuxException"/>.</summary>
+    /// <param name="loop">Hears of the ends of interrupt, unless another device on the line was first; outlives the device.</param>
+    public void Resample(EventLoop loop) => _router.Resample(_line, loop);
 
     /// <inheritdoc/>
     public void SetLevel(bool asserted)

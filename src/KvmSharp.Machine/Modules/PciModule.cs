@@ -36,7 +36,7 @@ internal static class PciModule
             IoStart = MachineLayout.PciIoStart,
             IoLength = MachineLayout.PciIoLength,
         };
-        var router = new PciInterruptRouter(board.Interrupts, MachineLayout.PciIrqFirstGsi, MachineLayout.PciIrqCount);
+        var router = board.Own(new PciInterruptRouter(board.Interrupts, MachineLayout.PciIrqFirstGsi, MachineLayout.PciIrqCount));
         var root = new PciRoot(board.Pio, board.Mmio, windows, router, reset, board.Loggers.CreateLogger("pci"));
         board.Own(board.Pio.Register(MachineLayout.PciConfigAddressPort, PciConfigPorts.PortCount, root.ConfigPorts, "pci-config"));
         board.Own(board.Mmio.Register(MachineLayout.EcamStart, PciRoot.EcamBytesPerBus * (LastBus + 1), root.Ecam, "pci-ecam"));
