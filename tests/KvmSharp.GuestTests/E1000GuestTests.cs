@@ -5,11 +5,11 @@ namespace KvmSharp.GuestTests;
 public sealed class E1000GuestTests(GuestHost host)
 {
     [Theory]
-    [InlineData("6.12-generic", "1")]
-    [InlineData("6.1-generic", "2")]
-    public void Run_E1000UnderLoad_NothingIsLost(string kernel, string cpus)
+    [InlineData("6.12-generic", "1", "")]
+    [InlineData("6.1-generic", "2", ",irqfd=on")]
+    public void Run_E1000UnderLoad_NothingIsLost(string kernel, string cpus, string keys)
     {
-        GuestResult result = host.Run(host.ModuleCheckArguments(kernel, ["e1000", "8021q"], ["e1000"], "", "--cpus", cpus));
+        GuestResult result = host.Run(host.ModuleCheckArguments(kernel, ["e1000", "8021q"], ["e1000", $"net:{keys}"], "", "--cpus", cpus));
 
         Assert.True(result.Status == 0, result.Describe());
         Assert.True(result.Value("script_status") == "0", result.Describe());

@@ -28,6 +28,9 @@ public sealed record NetConfig : NetInterfaceConfig
     /// <summary>It is an error if it cannot.</summary>
     public bool VhostForce { get; init; }
 
+    /// <summary>An e1000's pin rises by a resampling irqfd where the host has them (KVM_CAP_IRQFD_RESAMPLE). False, or it has none: by KVM_IRQ_LINE.</summary>
+    public bool PinIrqFd { get; init; }
+
     internal static MachineOption Option { get; } = new()
     {
         Name = "net", Group = "Devices", Arity = OptionArity.Repeatable, Syntax = OptionSyntax.CommaList,
@@ -84,6 +87,7 @@ public sealed record NetConfig : NetInterfaceConfig
             WithheldFeatures = withheld,
             Vhost = vhost,
             VhostForce = vhostForce,
+            PinIrqFd = model == NetModel.E1000 && (v.Boolean(VirtioSettings.IrqFdKey) ?? false),
             Virtio = VirtioSettings.Read(v, VirtioNetOptions.MinQueueSize, VirtioNetOptions.MaxQueueSize),
             Id = v.Text("id"),
         };
@@ -96,7 +100,7 @@ public sealed record NetConfig : NetInterfaceConfig
             VirtioSettings.Refuse(v, key, Model);
         foreach ((OptionKey key, _) in NetFeatureKeys.All)
             VirtioSettings.Refuse(v, key.Name, Model);
-        VirtioSettings.RefuseQueueKeys(v, Model);
+        VirtioSettings.RefuseQueueKeys(v, Model, except: VirtioSettings.IrqFdKey);
     }
 
     private static IReadOnlyList<int>? ReadDescriptors(OptionValues v)
@@ -125,9 +129,13 @@ public sealed record NetConfig : NetInterfaceConfig
         if (Descriptors is { } descriptors)
             VirtioSettings.WriteList(writer, "fd", descriptors);
         if (Model == NetModel.Virtio)
+        {
             WriteVirtio(writer);
-        else
-            WriteThreads(writer);
+            return;
+        }
+
+        writer.WriteBoolean(VirtioSettings.IrqFdKey, PinIrqFd);
+        WriteThreads(writer);
     }
 
     private void WriteVirtio(Utf8JsonWriter writer)

@@ -46,6 +46,9 @@ public sealed record VirtioSettings
     /// <summary>Longest busy polling of the device's own threads before they sleep, in nanoseconds; 0: none. Null: the default.</summary>
     public int? PollMaxNs { get; init; }
 
+    /// <summary>Interrupts by irqfd, of a queue or of a pin.</summary>
+    internal const string IrqFdKey = "irqfd";
+
     /// <summary>The keys in the help text.</summary>
     internal const string ValueName = "[,iothread=NAME[:NAME...]][,VIRTIO-KEYS]";
 
@@ -53,7 +56,7 @@ public sealed record VirtioSettings
     private static readonly OptionKey[] s_queueKeys =
     [
         new("packed", OptionKeyKind.Boolean), new("event_idx", OptionKeyKind.Boolean), new("indirect_desc", OptionKeyKind.Boolean),
-        new("in_order", OptionKeyKind.Boolean), new("ioeventfd", OptionKeyKind.Boolean), new("irqfd", OptionKeyKind.Boolean),
+        new("in_order", OptionKeyKind.Boolean), new("ioeventfd", OptionKeyKind.Boolean), new(IrqFdKey, OptionKeyKind.Boolean),
         new("vectors", OptionKeyKind.Integer), new("queue-size", OptionKeyKind.Integer),
     ];
 
@@ -84,7 +87,7 @@ public sealed record VirtioSettings
             IndirectDesc = v.Boolean("indirect_desc") ?? true,
             InOrder = v.Boolean("in_order") ?? false,
             IoEventFd = v.Boolean("ioeventfd") ?? true,
-            IrqFd = v.Boolean("irqfd") ?? true,
+            IrqFd = v.Boolean(IrqFdKey) ?? true,
             Vectors = v.Integer("vectors"),
             QueueSize = v.Integer("queue-size"),
             IoThreads = threads,
@@ -99,10 +102,14 @@ public sealed record VirtioSettings
 
     /// <summary>Throws if the user gave one of the keys that are about rings or their transport.</summary>
     /// <param name="model">What has none, as <c>model=ide</c>.</param>
-    internal static void RefuseQueueKeys(OptionValues v, string model)
+    /// <param name="except">The key that it has all the same.</param>
+    internal static void RefuseQueueKeys(OptionValues v, string model, string? except = null)
     {
         foreach (OptionKey key in s_queueKeys)
-            Refuse(v, key.Name, model);
+        {
+            if (key.Name != except)
+                Refuse(v, key.Name, model);
+        }
     }
 
     /// <summary>Throws if the user gave this key.</summary>
@@ -119,7 +126,7 @@ public sealed record VirtioSettings
         writer.WriteBoolean("indirect_desc", IndirectDesc);
         writer.WriteBoolean("in_order", InOrder);
         writer.WriteBoolean("ioeventfd", IoEventFd);
-        writer.WriteBoolean("irqfd", IrqFd);
+        writer.WriteBoolean(IrqFdKey, IrqFd);
         if (Vectors is { } vectors)
             writer.WriteNumber("vectors", vectors);
         if (QueueSize is { } size)

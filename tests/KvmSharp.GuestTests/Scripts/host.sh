@@ -145,7 +145,7 @@ ended() { # the monitor's status
 
 # Words of these checks: "net:KEYS" adds to their interface, then "dev:absent" or "dev:forbidden" takes /dev/vhost-net from the monitor.
 keys=''
-case $check in net | rebind | reboot | vhost)
+case $check in net | e1000 | rebind | reboot | vhost)
     case $1 in net:*) keys=${1#net:}; shift ;; esac
     case $1 in dev:*) vhost_device "${1#dev:}"; shift ;; esac ;;
 esac
@@ -293,7 +293,7 @@ case $check in
         taps 1
         ip link set guest0 mtu 9000
         ip link add link guest0 name tagged type vlan id 5 && ip address add 10.9.5.1/24 dev tagged && ip link set tagged up
-        start "$@" --net guest0,model=e1000
+        start "$@" --net "guest0,model=e1000$keys"
         saw ready=down && ip link set guest0 down
         saw ready=up && ip link set guest0 up
         ended || status=$?

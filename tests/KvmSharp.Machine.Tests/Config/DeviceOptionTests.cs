@@ -209,6 +209,13 @@ public sealed class DeviceOptionTests
     }
 
     [Fact]
+    public void Resolve_E1000_PinByIrqfdIfOn()
+    {
+        Assert.False(Assert.IsType<NetConfig>(Single("net", "tap0,model=e1000")).PinIrqFd);
+        Assert.True(Assert.IsType<NetConfig>(Single("net", "tap0,model=e1000,irqfd=on")).PinIrqFd);
+    }
+
+    [Fact]
     public void Resolve_E1000_HasTheKeysOfTapAndThread()
     {
         NetConfig net = Assert.IsType<NetConfig>(Single("net", "tap0,model=e1000,bridge=br0,mac=52:54:00:12:34:56,mtu=9000,iothread=fast,id=lan"));
@@ -319,6 +326,7 @@ public sealed class DeviceOptionTests
     [InlineData("net", "t,model=e1001", "--net: model 'e1001' is not one of virtio, e1000")]
     [InlineData("net", "t,model=e1000,queues=2", "--net: queues is for virtio, not for model=e1000")]
     [InlineData("net", "t,model=e1000,mrg_rxbuf=off", "--net: mrg_rxbuf is for virtio, not for model=e1000")]
+    [InlineData("net", "t,model=e1000,vectors=0", "--net: vectors is for virtio, not for model=e1000")]
     [InlineData("net", "t,model=e1000,packed=on", "--net: packed is for virtio, not for model=e1000")]
     [InlineData("net", "fd=5:6,model=e1000", "--net: an e1000 has one queue, not 2")]
     [InlineData("net", "t,mac=1:2", "--net: mac '1:2' is not an address, as 52:54:00:12:34:56")]

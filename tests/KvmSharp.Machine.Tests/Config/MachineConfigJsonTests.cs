@@ -109,7 +109,7 @@ public sealed class MachineConfigJsonTests
     {
         string written = MachineConfigJson.Write(Resolve("{\"kernel\": \"k\", \"cpus\": \"8,threads=2,sockets=2\", \"trace\": \"t.json,limit=2M\", \"cpu\": \"max,-avx2\", \"memory\": \"3M,lock=on\", \"serial\": [\"pty\", \"unix:/s\"]," +
             "\"rng\": \"max-bytes=1K,period=20ms,iothread=3,packed=on,event_idx=off,vectors=0\", \"disk\": [\"a.img,cache=none,queues=2,serial=x\", {\"file\": \"b\", \"readonly\": true, \"id\": \"root\", \"iothread\": [\"a\", 5], \"logical_block_size\": 4096, \"write-zeroes\": false}, {\"vhost-user\": \"s\", \"queues\": 2, \"packed\": true}]," +
-            "\"net\": [\"tap0,bridge=br0,mac=52:54:00:12:34:56,queues=2,mtu=9000,guest_uso=off,queue-size=512,cpus=1:2,poll-max-ns=5\", \"tap1,model=e1000,mtu=1400,cpus=3\", {\"fd\": [7, 8], \"csum\": false}, \"vhost-user=/s,server=on,queues=2,mtu=9000\"], \"fs\": [\"tag=home,vhost-user=/f,queues=2\"], \"iothread\": [{\"id\": \"a\", \"cpus\": 3, \"poll-max-ns\": 0}]," +
+            "\"net\": [\"tap0,bridge=br0,mac=52:54:00:12:34:56,queues=2,mtu=9000,guest_uso=off,queue-size=512,cpus=1:2,poll-max-ns=5\", \"tap1,model=e1000,mtu=1400,irqfd=on,cpus=3\", {\"fd\": [7, 8], \"csum\": false}, \"vhost-user=/s,server=on,queues=2,mtu=9000\"], \"fs\": [\"tag=home,vhost-user=/f,queues=2\"], \"iothread\": [{\"id\": \"a\", \"cpus\": 3, \"poll-max-ns\": 0}]," +
             "\"sandbox\": \"on,user=me\", \"console\": \"virtio,unix:/c,iothread=2\", \"virtio-port\": [\"a,pty,id=p,packed=on\", {\"name\": \"b\", \"char\": \"unix:/b\", \"console\": true}]}"));
 
         Assert.Equal(written, MachineConfigJson.Write(Resolve(written)));

@@ -7,7 +7,7 @@ namespace KvmSharp.Emulated.Net.E1000;
 /// <summary>
 /// ICR, IMS and ITR (manual §13.4.17-§13.4.22): causes add up until the driver reads them, those that are not masked assert the pin,
 /// and after an assertion the next waits until the throttling interval is over. Thread-safe; no allocation. The pin follows ICR at once;
-/// a resampling irqfd would hold it until the end of the interrupt, and KVM injects those by a work queue, not in the caller.
+/// behind a resampling irqfd its line does so at the end of the interrupt.
 /// </summary>
 internal sealed class InterruptCauses : IEventSink, IDisposable
 {
