@@ -91,7 +91,7 @@ internal static class HelpText
           --image PATH[,readonly=on][,cache=writeback|none|writethrough|directsync|unsafe][,queues=N][,serial=TEXT][,discard=off][,write-zeroes=off]
                   [,logical_block_size=BYTES][,physical_block_size=BYTES][,aio=auto|io_uring|threads][,id=NAME]
                                    a raw image or a block device
-          --socket PATH            where its front end connects
+          --socket PATH            where its front end connects; connect:PATH: where it listens
           --iothreads N            threads for all queues together (default 1)
           --poll                   these threads never sleep while a guest is there
           --control PATH           a socket on which ports are listed, added and removed while it runs

@@ -12,12 +12,13 @@ public sealed class PortFactory(ServeHost host)
     /// <see cref="ServeHost.Add"/> throw.
     /// </summary>
     /// <param name="type">All ports of a name are made by the first type of that name, in which is what they share.</param>
-    public string Add(IServedType type, OptionValues values, string socketPath)
+    /// <param name="socket">As for <see cref="ServeHost.Add"/>.</param>
+    public string Add(IServedType type, OptionValues values, string socket)
     {
         if (!_types.TryAdd(type.Name, type))
             type = _types[type.Name];
         string name = values.Text("id") ?? FirstFree(type.Name);
-        host.Add(name, socketPath, loops => type.Create(name, values, loops));
+        host.Add(name, socket, loops => type.Create(name, values, loops));
         return name;
     }
 

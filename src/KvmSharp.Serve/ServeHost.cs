@@ -13,6 +13,8 @@ public sealed class ServeHost : IDisposable
     /// <summary>How long an I/O thread that shall never sleep looks for work before it asks again, in nanoseconds.</summary>
     private const long PollForeverNs = long.MaxValue;
 
+    private const string ConnectPrefix = "connect:";
+
     private readonly Lock _sync = new();
     private readonly SortedDictionary<string, ServePort> _ports = new(StringComparer.Ordinal);
     private readonly ILoggerFactory _loggers;
@@ -63,11 +65,12 @@ public sealed class ServeHost : IDisposable
     }
 
     /// <summary>
-    /// Makes a device and listens for its front ends. Throws <see cref="BackendException"/> if the name or the socket is taken, and what
+    /// Makes a device and waits for its front ends. Throws <see cref="BackendException"/> if the name or the socket is taken, and what
     /// <paramref name="create"/> throws; nothing is left behind then.
     /// </summary>
+    /// <param name="socket">Where we listen; after <c>connect:</c>, where the front end does.</param>
     /// <param name="create">Gets the loops that the device's queues go to, in turn.</param>
-    public void Add(string name, string socketPath, Func<IReadOnlyList<EventLoop>, IServedDevice> create)
+    public void Add(string name, string socket, Func<IReadOnlyList<EventLoop>, IServedDevice> create)
     {
         lock (_sync)
         {
@@ -75,14 +78,14 @@ public sealed class ServeHost : IDisposable
                 throw new BackendException($"there is a port {name} already");
             // Each port begins with another thread, so that devices of one queue are spread too.
             EventLoop[] loops = [.. _io[(_nextLoop % _io.Length)..], .. _io[..(_nextLoop % _io.Length)]];
-            var listener = new UnixListener(socketPath);
+            IFrontEndSource source = Source(socket);
             try
             {
-                _ports.Add(name, new ServePort(name, listener, create(loops), _control, _io, _loggers.CreateLogger(name)));
+                _ports.Add(name, new ServePort(name, source, create(loops), _control, _io, _loggers.CreateLogger(name)));
             }
             catch
             {
-                listener.Dispose();
+                source.Dispose();
                 throw;
             }
 
@@ -113,4 +116,8 @@ public sealed class ServeHost : IDisposable
         foreach (EventLoop loop in _io)
             loop.Dispose();
     }
+
+    private IFrontEndSource Source(string socket) => socket.StartsWith(ConnectPrefix, StringComparison.Ordinal)
+        ? new SocketCaller(socket[ConnectPrefix.Length..], _control)
+        : new SocketAcceptor(new UnixListener(socket), _control);
 }

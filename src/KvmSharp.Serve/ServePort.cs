@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace KvmSharp.Serve;
 
 /// <summary>
-/// A device and the socket on which its front ends call, one at a time: the next one waits in the socket's queue until the last one is gone.
+/// A device and where its front ends come from, one at a time: on a socket of ours the next one waits in its queue until the last one is gone.
 /// Owns both. Lives on the control thread but for construction and <see cref="Dispose"/>.
 /// </summary>
 public sealed class ServePort : IEventSink, IDisposable
@@ -19,24 +19,24 @@ public sealed class ServePort : IEventSink, IDisposable
     private readonly EventLoop _control;
     private readonly IReadOnlyList<EventLoop> _io;
     private readonly ILogger _logger;
-    private readonly SocketAcceptor _acceptor;
+    private readonly IFrontEndSource _source;
     private VhostUserSession? _session;
     private bool _closed;
 
-    internal ServePort(string name, UnixListener listener, IServedDevice device, EventLoop control, IReadOnlyList<EventLoop> io, ILogger logger)
+    internal ServePort(string name, IFrontEndSource source, IServedDevice device, EventLoop control, IReadOnlyList<EventLoop> io, ILogger logger)
     {
         Name = name;
         _device = device;
         _control = control;
         _io = io;
         _logger = logger;
-        _acceptor = new SocketAcceptor(listener, control, OnConnected);
-        _acceptor.Start();
+        _source = source;
+        _source.Start(OnConnected);
     }
 
     public string Name { get; }
 
-    public string SocketPath => _acceptor.Path;
+    public string SocketPath => _source.Path;
 
     public IServedDevice Device => _device;
 
@@ -52,7 +52,7 @@ public sealed class ServePort : IEventSink, IDisposable
         if (_closed)
             return;
         _closed = true;
-        _acceptor.Dispose();
+        _source.Dispose();
         _session?.Dispose();
         _session = null;
         _device.Dispose();
@@ -60,7 +60,7 @@ public sealed class ServePort : IEventSink, IDisposable
 
     private void OnConnected(FileDescriptor socket)
     {
-        _acceptor.Close();
+        _source.Close();
         _session = new VhostUserSession(socket, _device, _control, _io, _logger, OnEnded);
         _logger.LogInformation("a front end has connected");
     }
@@ -71,8 +71,8 @@ public sealed class ServePort : IEventSink, IDisposable
         if (_device.Statistics is { } statistics)
             _logger.LogInformation("so far {Statistics}", statistics);
         if (heldUs)
-            _acceptor.OpenAfter(PenaltyNs);
+            _source.OpenAfter(PenaltyNs);
         else
-            _acceptor.Open();
+            _source.Open();
     }
 }

@@ -6,10 +6,11 @@ using KvmSharp.Core.Events;
 namespace KvmSharp.Serve;
 
 /// <summary>Takes in who connects to a socket, while it is open to them; who comes otherwise waits. Owns the socket. Loop thread, but for construction and <see cref="Start"/>.</summary>
-internal sealed class SocketAcceptor(UnixListener listener, EventLoop loop, Action<FileDescriptor> accepted) : IEventSink, IDisposable
+internal sealed class SocketAcceptor(UnixListener listener, EventLoop loop) : IFrontEndSource, IEventSink
 {
     private const uint AcceptCookie = 0, OpenCookie = 1;
 
+    private Action<FileDescriptor>? _accepted;
     private EventToken _token;
     private EventTimer? _timer;
     private bool _open;
@@ -17,8 +18,11 @@ internal sealed class SocketAcceptor(UnixListener listener, EventLoop loop, Acti
 
     public string Path => listener.Path;
 
-    /// <summary><see cref="Open"/>, soon: not waited for, so whoever calls may hold a lock that the loop's thread wants. Any thread.</summary>
-    public void Start() => loop.Post(this, OpenCookie);
+    public void Start(Action<FileDescriptor> connected)
+    {
+        _accepted = connected;
+        loop.Post(this, OpenCookie);
+    }
 
     public void Open()
     {
@@ -28,7 +32,6 @@ internal sealed class SocketAcceptor(UnixListener listener, EventLoop loop, Acti
         _token = loop.Register(listener.File, LibcConstants.EPOLLIN, this, AcceptCookie);
     }
 
-    /// <summary><see cref="Open"/>, in this time.</summary>
     public void OpenAfter(long delayNs)
     {
         if (_disposed)
@@ -58,6 +61,6 @@ internal sealed class SocketAcceptor(UnixListener listener, EventLoop loop, Acti
         if (cookie == OpenCookie)
             Open();
         else if (_open && listener.TryAccept() is { } socket)
-            accepted(socket);
+            _accepted!(socket);
     }
 }

@@ -25,8 +25,8 @@ public sealed class ControlSocket : IEventSink, IDisposable
     {
         _control = host.Control;
         _commands = new ControlCommands(host, ports);
-        _acceptor = new SocketAcceptor(new UnixListener(path), _control, OnConnected);
-        _acceptor.Start();
+        _acceptor = new SocketAcceptor(new UnixListener(path), _control);
+        _acceptor.Start(OnConnected);
     }
 
     /// <summary>Idempotent.</summary>

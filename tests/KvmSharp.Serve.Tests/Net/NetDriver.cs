@@ -18,17 +18,16 @@ internal sealed unsafe class NetDriver : IDisposable
     private const ulong Buffers = 0x100_0000, SlotBytes = 0x1_1000, MemoryBytes = 0x1000_0000;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
-    private readonly VhostUserBackend _frontEnd;
+    private readonly ulong _features;
     private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = MemoryBytes });
     private readonly DriverQueue[] _queues;
     private readonly EventFd[] _kicks, _calls, _errors;
+    private VhostUserBackend _frontEnd;
 
     public NetDriver(VhostUserBackend frontEnd, ulong features, int pairs)
     {
         _frontEnd = frontEnd;
-        features |= VirtioFeatures.Version1;
-        frontEnd.SetFeatures(features);
-        frontEnd.SetMemory(_memory);
+        _features = features | VirtioFeatures.Version1;
         _queues = new DriverQueue[2 * pairs];
         _kicks = [.. _queues.Select(_ => new EventFd())];
         _calls = [.. _queues.Select(_ => new EventFd())];
@@ -36,16 +35,19 @@ internal sealed unsafe class NetDriver : IDisposable
         ulong at = 0x10_0000;
         for (int i = 0; i < _queues.Length; i++)
         {
-            DriverQueue queue = _queues[i] = DriverQueue.Create(_memory, at, QueueSize, features);
-            at = queue.End;
-            frontEnd.SetVringSize(i, QueueSize);
-            frontEnd.SetVringBase(i, VirtQueueState.Initial(features).ToVringBase(packed: (features & VirtioFeatures.RingPacked) != 0));
-            frontEnd.SetVringAreas(i, Areas(queue));
-            frontEnd.SetVringKick(i, _kicks[i]);
-            frontEnd.SetVringCall(i, _calls[i]);
-            frontEnd.SetVringError(i, _errors[i]);
-            frontEnd.StartVring(i);
+            _queues[i] = DriverQueue.Create(_memory, at, QueueSize, _features);
+            at = _queues[i].End;
         }
+
+        Attach();
+    }
+
+    /// <summary>The rings as they are, to another back end, to which they are said to be new: not all front ends know better.</summary>
+    public void Reattach(Func<VhostUserBackend> connect)
+    {
+        _frontEnd.Dispose();
+        _frontEnd = connect();
+        Attach();
     }
 
     /// <summary>Gives the device a buffer of these many bytes for frames.</summary>
@@ -167,6 +169,22 @@ internal sealed unsafe class NetDriver : IDisposable
         foreach (EventFd line in _kicks.Concat(_calls).Concat(_errors))
             line.Dispose();
         _memory.Dispose();
+    }
+
+    private void Attach()
+    {
+        _frontEnd.SetFeatures(_features);
+        _frontEnd.SetMemory(_memory);
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            _frontEnd.SetVringSize(i, QueueSize);
+            _frontEnd.SetVringBase(i, VirtQueueState.Initial(_features).ToVringBase(packed: (_features & VirtioFeatures.RingPacked) != 0));
+            _frontEnd.SetVringAreas(i, Areas(_queues[i]));
+            _frontEnd.SetVringKick(i, _kicks[i]);
+            _frontEnd.SetVringCall(i, _calls[i]);
+            _frontEnd.SetVringError(i, _errors[i]);
+            _frontEnd.StartVring(i);
+        }
     }
 
     private int Take(int queue, out uint written)

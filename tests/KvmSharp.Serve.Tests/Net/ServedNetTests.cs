@@ -73,6 +73,56 @@ public sealed class ServedNetTests
         Assert.Equal(1, buffers);
     }
 
+    /// <summary>Of split rings, which say how far they are. Buffers that the driver posted before are still there.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(VirtioFeatures.EventIdx | VirtioFeatures.InOrder)]
+    public void FrontEnd_ComesBackWithRingsThatItCallsNew_TheyGoOnWhereTheyWere(ulong features)
+    {
+        using ServedNetwork network = new();
+        network.Add("switch");
+        network.Add("switch");
+        NetDriver from = network.Connect(0, features), to = network.Connect(1, features);
+        for (int slot = 0; slot < 4; slot++)
+            to.Post(0, slot, 1600);
+        byte[] frame = Frame(Broadcast, One, 100);
+        from.Send(0, frame);
+        Assert.Equal(frame, to.Receive(0, out _));
+
+        network.Reconnect(from, 0);
+        network.Reconnect(to, 1);
+
+        for (int i = 1; i < 4; i++)
+        {
+            frame = Frame(Broadcast, One, 100 * i);
+            from.Send(0, frame);
+            Assert.Equal(frame, to.Receive(0, out _));
+        }
+
+        Assert.Null(network.Failure);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    public void Port_ThatConnects_FindsFrontEndsThatComeLater(ulong features)
+    {
+        using ServedNetwork network = new();
+        network.Add("switch", connects: true);
+        network.Add("switch");
+        NetDriver to = network.Connect(1, features);
+        byte[] frame = Frame(Broadcast, One, 100);
+        for (int life = 0; life < 2; life++)
+        {
+            using NetDriver from = network.Accept(0, features);
+            to.Post(0, life, 1600);
+            from.Send(0, frame);
+            Assert.Equal(frame, to.Receive(0, out _));
+        }
+
+        Assert.Null(network.Failure);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.InOrder)]

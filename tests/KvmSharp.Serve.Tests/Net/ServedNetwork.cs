@@ -31,10 +31,11 @@ internal sealed class ServedNetwork : IDisposable
     public void ReplaceSwitch() => _factory = new PortFactory(Host);
 
     /// <summary>Adds a port as on the command line.</summary>
-    public string Add(string port)
+    /// <param name="connects">It connects to a front end that listens on its socket.</param>
+    public string Add(string port, bool connects = false)
     {
         IServedType type = ServedTypes.Find("net");
-        return _factory.Add(type, OptionText.Parse(type.PortOption, port, "--port"), SocketOf(Host.Ports.Count));
+        return _factory.Add(type, OptionText.Parse(type.PortOption, port, "--port"), (connects ? "connect:" : "") + SocketOf(Host.Ports.Count));
     }
 
     /// <summary>A user of a control socket of this process.</summary>
@@ -52,11 +53,21 @@ internal sealed class ServedNetwork : IDisposable
     /// <summary>A driver on a socket.</summary>
     public NetDriver Connect(string socket, ulong features, int pairs, VhostUserFeatures withheld = VhostUserFeatures.None)
     {
-        VhostUserOptions options = VhostUserOptions.Net(null);
-        NetDriver driver = new(VhostUserBackend.Connect(socket, options with { Wanted = options.Wanted & ~withheld }), features, pairs);
+        NetDriver driver = new(FrontEnd(socket, withheld), features, pairs);
         _drivers.Add(driver);
         return driver;
     }
+
+    /// <summary>A driver to which the port that was added as number <paramref name="port"/> connects.</summary>
+    public NetDriver Accept(int port, ulong features)
+    {
+        NetDriver driver = new(VhostUserBackend.Accept(SocketOf(port), VhostUserOptions.Net(null), _ => { }, default), features, pairs: 1);
+        _drivers.Add(driver);
+        return driver;
+    }
+
+    /// <inheritdoc cref="NetDriver.Reattach"/>
+    public void Reconnect(NetDriver driver, int port) => driver.Reattach(() => FrontEnd(SocketOf(port), VhostUserFeatures.None));
 
     public void Dispose()
     {
@@ -68,4 +79,10 @@ internal sealed class ServedNetwork : IDisposable
     }
 
     public string SocketOf(int port) => Path.Combine(_folder, $"{port}.sock");
+
+    private static VhostUserBackend FrontEnd(string socket, VhostUserFeatures withheld)
+    {
+        VhostUserOptions options = VhostUserOptions.Net(null);
+        return VhostUserBackend.Connect(socket, options with { Wanted = options.Wanted & ~withheld });
+    }
 }

@@ -21,7 +21,7 @@ internal sealed partial class Testpmd : IDisposable
     /// <param name="bufferBytes">Room in a buffer for received frames.</param>
     public Testpmd(IEnumerable<string> devices, int pairs, int bufferBytes = 2048)
     {
-        const int Headroom = 128, Buffers = 1024;
+        const int Headroom = 128, Buffers = 1024, UnscatteredBytes = 1518;
         string[] ports = [.. devices];
         string cpus = File.ReadLines("/proc/self/status").First(l => l.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)).Split('\t')[1];
         var start = new ProcessStartInfo("stdbuf",
@@ -30,6 +30,7 @@ internal sealed partial class Testpmd : IDisposable
             "--file-prefix", $"kvmsharp{Environment.ProcessId}n{Interlocked.Increment(ref s_instances)}",
             "--force-max-simd-bitwidth=512", "--log-level=pmd.net.virtio.init:info", .. ports.SelectMany(p => new[] { "--vdev", p }),
             "--", "-i", "--no-mlockall", $"--rxq={pairs}", $"--txq={pairs}", $"--mbuf-size={bufferBytes + Headroom}", $"--total-num-mbufs={Buffers * pairs * ports.Length}",
+            .. bufferBytes < UnscatteredBytes ? (string[])["--enable-scatter"] : [],
         ])
         {
             RedirectStandardInput = true,
