@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +30,7 @@
 
 #define MAX_THREADS 4096
 #define ANSWER_MS 5000
+#define LOOK_MS 2 /* for threads that have ended instead */
 
 static const char *const role_names[KVMSHARP_ROLES] = { "runtime", "control", "vcpu", "io" };
 static struct sock_fprog filters[KVMSHARP_ROLES];
@@ -40,7 +42,11 @@ static atomic_int entered;
 /* The orders of a call of kvmsharp_sandbox_enter. */
 static int order_namespaces[KVMSHARP_NAMESPACES] = { -1, -1, -1, -1 };
 static int order_root = -1, order_landlock = -1, order_user = -1, order_group = -1, order_unfiltered;
-static atomic_int answered_by, answer;
+
+/* The threads that have an order. `result` is PENDING, then 0 or -errno; `answers` counts up with each, and is waited for. */
+enum { PENDING = 1 };
+static struct { int tid; atomic_int result; } asked[MAX_THREADS];
+static atomic_int asked_count, answers;
 
 static char *append(char *to, const char *end, const char *text)
 {
@@ -163,13 +169,16 @@ static int has_inherited(void)
 static void on_confine(int signal)
 {
     int saved = errno;
-    int tid = syscall(SYS_gettid);
+    int tid = syscall(SYS_gettid), i = atomic_load(&asked_count);
 
     (void)signal;
-    if (atomic_load(&answered_by) != -tid)
+    while (i > 0 && asked[i - 1].tid != tid)
+        i--;
+    if (i == 0 || atomic_load(&asked[i - 1].result) != PENDING)
         return;
-    atomic_store(&answer, has_inherited() ? 0 : confine());
-    atomic_store(&answered_by, tid);
+    atomic_store(&asked[i - 1].result, has_inherited() ? 0 : confine());
+    atomic_fetch_add(&answers, 1);
+    syscall(SYS_futex, &answers, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved;
 }
 
@@ -198,28 +207,59 @@ static int is_kernel_worker(int tasks, const char *tid)
     return (flags & (PF_IO_WORKER | PF_USER_WORKER)) != 0;
 }
 
-/* Has a thread confine itself. 0, also for one that has ended, or -errno. */
-static int order(int tid, int signal)
+/* Has a thread confine itself, while others do the same; one of the kernel's own is only noted. 0, also for one that has ended, or -errno. */
+static int order(int tid, int signal, int is_worker)
 {
-    const struct timespec pause = { 0, 50000 };
+    int i = atomic_load(&asked_count);
 
-    atomic_store(&answered_by, -tid);
-    if (syscall(SYS_tgkill, getpid(), tid, signal) < 0)
-        return errno == ESRCH ? 0 : -errno;
-    for (long waited = 0; atomic_load(&answered_by) != tid; waited++) {
-        if (syscall(SYS_tgkill, getpid(), tid, 0) < 0)
-            return 0;
-        if (waited > ANSWER_MS * 20L)
-            return -ETIMEDOUT;
-        nanosleep(&pause, NULL);
-    }
-    return atomic_load(&answer);
+    if (i == MAX_THREADS)
+        return -E2BIG;
+    asked[i].tid = tid;
+    atomic_store(&asked[i].result, is_worker ? 0 : PENDING);
+    atomic_store(&asked_count, i + 1);
+    if (is_worker || syscall(SYS_tgkill, getpid(), tid, signal) == 0)
+        return 0;
+    atomic_store(&asked[i].result, 0);
+    return errno == ESRCH ? 0 : -errno;
 }
 
-static int is_known(const int *known, int count, int tid)
+static long now_ms(void)
 {
-    while (count > 0) {
-        if (known[--count] == tid)
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000L + now.tv_nsec / 1000000;
+}
+
+/* Returns when all that were asked have answered or ended: 0, or -errno of one of them. */
+static int await_answers(int *failed)
+{
+    const struct timespec look = { 0, LOOK_MS * 1000000L };
+    const long limit = now_ms() + ANSWER_MS;
+
+    for (int i = 0; i < atomic_load(&asked_count);) {
+        int seen = atomic_load(&answers), result = atomic_load(&asked[i].result);
+
+        if (result == PENDING && syscall(SYS_tgkill, getpid(), asked[i].tid, 0) < 0)
+            result = 0;
+        if (result == PENDING && now_ms() >= limit)
+            result = -ETIMEDOUT;
+        if (result < 0) {
+            *failed = asked[i].tid;
+            return result;
+        }
+        if (result == 0)
+            i++;
+        else
+            syscall(SYS_futex, &answers, FUTEX_WAIT_PRIVATE, seen, &look, NULL, 0);
+    }
+    return 0;
+}
+
+static int is_known(int tid)
+{
+    for (int i = atomic_load(&asked_count); i > 0; i--) {
+        if (asked[i - 1].tid == tid)
             return 1;
     }
     return 0;
@@ -232,8 +272,8 @@ struct entry {
     char name[];
 };
 
-/* One pass over the threads. The number that were new, or -errno. */
-static int order_new_threads(int tasks, int signal, int *known, int *count, int *failed)
+/* One pass over the threads, until all that were new have answered. The number of those, or -errno. */
+static int order_new_threads(int tasks, int signal, int *failed)
 {
     char buffer[4096] __attribute__((aligned(8)));
     int self = syscall(SYS_gettid), fresh = 0;
@@ -246,20 +286,20 @@ static int order_new_threads(int tasks, int signal, int *known, int *count, int 
             const struct entry *entry = (const struct entry *)(buffer + at);
             int tid = atoi(entry->name), error;
 
-            if (tid <= 0 || tid == self || is_known(known, *count, tid))
+            if (tid <= 0 || tid == self || is_known(tid))
                 continue;
-            if (*count == MAX_THREADS)
-                return -E2BIG;
-            known[(*count)++] = tid;
             fresh++;
-            error = is_kernel_worker(tasks, entry->name) ? 0 : order(tid, signal);
+            error = order(tid, signal, is_kernel_worker(tasks, entry->name));
             if (error) {
                 *failed = tid;
                 return error;
             }
         }
     }
-    return got < 0 ? -errno : fresh;
+    if (got < 0)
+        return -errno;
+    got = await_answers(failed);
+    return got < 0 ? (int)got : fresh;
 }
 
 int kvmsharp_sandbox_role(int role)
@@ -287,11 +327,10 @@ int kvmsharp_sandbox_filter(int role, const void *code, unsigned count)
 
 int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landlock, int user, int group, int *failed)
 {
-    static int known[MAX_THREADS];
     struct sigaction violation = { .sa_sigaction = on_violation, .sa_flags = SA_SIGINFO };
     struct sigaction confinement = { .sa_handler = on_confine, .sa_flags = SA_RESTART };
     const int signal = SIGRTMIN + KVMSHARP_CONFINE_OFFSET;
-    int count = 0, result;
+    int result;
 
     *failed = 0;
     if (atomic_load(&entered))
@@ -311,7 +350,7 @@ int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landl
 
     /* Again until nobody new is there: a thread may have been made by one that was not confined yet. */
     do
-        result = order_new_threads(tasks, signal, known, &count, failed);
+        result = order_new_threads(tasks, signal, failed);
     while (result > 0);
     if (result < 0)
         return result;

@@ -1,3 +1,4 @@
+using KvmSharp.Abi;
 using KvmSharp.Core;
 
 namespace KvmSharp.Sandbox;
@@ -16,6 +17,8 @@ internal sealed class SandboxWalls : IDisposable
         _thread = HostThread.Create("sandbox-walls", ThreadRole.Control, () =>
         {
             FiltersError = Try(SeccompFilters.Install);
+            // Compiling took this thread's arena of the heap to its size, for once.
+            _ = Libc.malloc_trim(0);
             if (hasRoot)
                 RootError = Try(() => Root = EmptyRoot.Enter());
         });
