@@ -15,6 +15,7 @@ internal sealed unsafe class SplitInFlight
     private readonly ushort[] _batch;
     private readonly ReplayOrder _replay;
     private int _batchCount;
+    private int _taken;
     private ulong _counter;
 
     private SplitInFlight(InFlightRegion region, ushort size, ReplayOrder replay)
@@ -70,14 +71,26 @@ internal sealed unsafe class SplitInFlight
         return new SplitInFlight(region, size, replay);
     }
 
-    public bool TryTakeReplay(out ushort head) => _replay.TryTake(out head);
-
-    /// <summary>A chain was popped.</summary>
-    public void Take(ushort head)
+    public bool TryTakeReplay(out ushort head)
     {
+        if (!_replay.TryTake(out head))
+            return false;
+        _taken++;
+        return true;
+    }
+
+    /// <summary>
+    /// A chain was popped. False if that is one more than the queue has entries: the driver sees none as used before it is published, and has no other to add.
+    /// </summary>
+    public bool TryTake(ushort head)
+    {
+        if (_taken == _batch.Length)
+            return false;
+        _taken++;
         ref Entry entry = ref _entries[head];
         entry.Counter = _counter++;
         Volatile.Write(ref entry.InFlight, 1);
+        return true;
     }
 
     /// <summary>A chain is in the used ring, the driver does not see it yet.</summary>
@@ -94,6 +107,7 @@ internal sealed unsafe class SplitInFlight
         for (int i = 0; i < _batchCount; i++)
             Volatile.Write(ref _entries[_batch[i]].InFlight, 0);
         Volatile.Write(ref _header->UsedIndex, usedIndex);
+        _taken -= _batchCount;
         _batchCount = 0;
     }
 

@@ -225,8 +225,10 @@ public sealed class VirtQueue
             return _split.TryReplay(_segments, id, out count, out fault);
         if (!_split.TryPop(_segments, out id, out count, out fault))
             return false;
-        _splitRecord?.Take(id);
-        return true;
+        if (_splitRecord is null || _splitRecord.TryTake(id))
+            return true;
+        fault = VirtQueueFault.Oversubscribed;
+        return false;
     }
 
     private unsafe bool TryPopPacked(out ushort id, out ushort count, out ushort entry, out VirtQueueFault fault)

@@ -59,6 +59,24 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
         Assert.Equal(VirtQueueFault.None, second.Fault);
     }
 
+    [Fact]
+    public void Pop_DriverOffersAHeadAgainBeforeItIsUsed_FaultsWhenMoreThanAllAreTaken()
+    {
+        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, 0);
+        VirtQueue device = Open(driver, VirtQueueState.Initial(0));
+        Offer(driver, 0);
+        int popped = 0;
+        while (popped < 3 * Size && device.TryPop(out DescriptorChain chain))
+        {
+            device.Push(chain.Token, 0);
+            popped++;
+            // Available is the same head once more, and nothing has been published.
+            Assert.True(_memory.TryWrite(new GuestAddress(driver.DriverArea + 2), (ushort)(popped + 1)));
+        }
+
+        Assert.Equal((Size, VirtQueueFault.Oversubscribed), (popped, device.Fault));
+    }
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Deaths_AtAnyStep_LoseNothingAndRepeatNothing(ulong features)
