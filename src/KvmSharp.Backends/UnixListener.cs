@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.HostPaths;
@@ -79,9 +78,7 @@ public sealed unsafe class UnixListener : IDisposable
 
     private static sockaddr_un Address(string path)
     {
-        int length = Encoding.UTF8.GetByteCount(path);
-        if (length is 0 or > OwnPaths.MaxSocketPathBytes)
-            throw new BackendException($"cannot listen on {path}: a socket path has 1 to {OwnPaths.MaxSocketPathBytes} bytes");
+        SocketPath.Check(path, "listen on");
         return PathEntry.SocketAddress(path);
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Cli.Tests.Support;
+using KvmSharp.TestKit;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio;
 using KvmSharp.Virtio.Devices.Block;
@@ -90,14 +91,7 @@ public sealed class ServeTests : IDisposable
     private void Serve()
     {
         _server = CliProgram.Start("serve", "blk", "--image", _scratch["image"], "--socket", _scratch["socket"]);
-        Assert.True(SpinWait.SpinUntil(() => IsListening(_scratch["socket"]), CliProgram.TimeoutMs));
-    }
-
-    /// <summary>The socket may have its name and not listen yet.</summary>
-    private static bool IsListening(string socket)
-    {
-        const string AcceptsConnections = " 00010000 "; // __SO_ACCEPTCON, include/linux/net.h
-        return File.ReadLines("/proc/net/unix").Any(line => line.EndsWith(" " + socket, StringComparison.Ordinal) && line.Contains(AcceptsConnections, StringComparison.Ordinal));
+        Assert.True(SpinWait.SpinUntil(() => ListeningSockets.Contain(_scratch["socket"]), CliProgram.TimeoutMs));
     }
 
     /// <summary>At a moment that is not known, with a request on its way or not.</summary>

@@ -3,7 +3,7 @@ using KvmSharp.Abi;
 namespace KvmSharp.Core.HostPaths;
 
 /// <summary>A program that is not confined does it itself.</summary>
-public sealed unsafe class OwnPaths : IHostPaths
+public sealed class OwnPaths : IHostPaths
 {
     /// <summary>Bytes of a path that <c>sun_path</c> holds beside its terminating zero.</summary>
     public const int MaxSocketPathBytes = 107;
@@ -16,14 +16,11 @@ public sealed unsafe class OwnPaths : IHostPaths
 
     private static FileDescriptor Connect(string path)
     {
-        int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK, 0);
-        FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("socket");
-        sockaddr_un address = PathEntry.SocketAddress(path);
-        // Without waiting: whoever listens and never accepts must not hold us.
-        if (Libc.connect(fd, &address, (uint)sizeof(sockaddr_un)) == 0 && Libc.fcntl(fd, LibcConstants.F_SETFL, 0) == 0)
-            return file;
-        LinuxException error = LinuxException.FromLastError($"connect {path}");
-        file.Dispose();
+        FileDescriptor socket = PathEntry.TryConnect(path) ?? throw LinuxException.FromLastError($"connect {path}");
+        if (Libc.fcntl(socket.Value, LibcConstants.F_SETFL, 0) == 0)
+            return socket;
+        LinuxException error = LinuxException.FromLastError($"fcntl {path}");
+        socket.Dispose();
         throw error;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using KvmSharp.Abi;
 
@@ -22,6 +23,23 @@ public static unsafe class PathEntry
     {
         fixed (byte* p = Encoding.UTF8.GetBytes(path + '\0'))
             _ = Libc.unlink(p);
+    }
+
+    /// <summary>A stream socket that is connected to whoever listens at this path, non-blocking; null, with errno set, if that cannot be had at once.</summary>
+    public static FileDescriptor? TryConnect(string path)
+    {
+        int fd = Libc.socket(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC | LibcConstants.SOCK_NONBLOCK, 0);
+        if (fd < 0)
+            return null;
+        FileDescriptor socket = new(fd);
+        sockaddr_un address = SocketAddress(path);
+        // Without waiting: whoever listens and never accepts must not hold us.
+        if (Libc.connect(fd, &address, (uint)sizeof(sockaddr_un)) == 0)
+            return socket;
+        int errno = Marshal.GetLastPInvokeError();
+        socket.Dispose();
+        Marshal.SetLastPInvokeError(errno);
+        return null;
     }
 
     /// <summary>The address of a unix socket at this path, of 1 to <see cref="OwnPaths.MaxSocketPathBytes"/> bytes.</summary>

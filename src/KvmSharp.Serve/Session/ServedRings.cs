@@ -221,22 +221,15 @@ internal sealed class ServedRings
             _device.Activate(_context);
         _active = true;
         state.Running = true;
-        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, Position(state, device), _context) { InFlight = InFlight?.For(vring), Log = _logs ? Log : null });
+        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, Position(state, config), _context) { InFlight = InFlight?.For(vring), Log = _logs ? Log : null });
     }
 
     /// <summary>
     /// Where the vring goes on. There are front ends (DPDK, where it listens) that begin a split one at 0 again after another back end has served it. Between the two nothing is in
     /// flight, so that its used index tells.
     /// </summary>
-    private unsafe VirtQueueState Position(ServedVring vring, GuestAddress device)
-    {
-        const uint IndexOffset = 2;
-        if (IsPacked || InFlight is not null || vring.State != default || !Memory.View.TryGetPointer(new GuestAddress(device.Value + IndexOffset), sizeof(ushort), out byte* index))
-            return vring.State;
-        // SAFETY: the two bytes are the front end's memory; whatever they say is a position.
-        ushort used = Volatile.Read(ref *(ushort*)index);
-        return new VirtQueueState(used, used);
-    }
+    private VirtQueueState Position(ServedVring vring, VirtQueueConfig config) =>
+        !IsPacked && InFlight is null && vring.State == default && VirtQueue.TryReadUsedIndex(config, Memory.View, out ushort used) ? new VirtQueueState(used, used) : vring.State;
 
     private void Deactivate()
     {

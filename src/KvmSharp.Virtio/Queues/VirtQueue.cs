@@ -89,6 +89,14 @@ public sealed class VirtQueue
         return fault;
     }
 
+    /// <summary>The used index of a split ring that is not open; false if its areas cannot be one's.</summary>
+    public static bool TryReadUsedIndex(VirtQueueConfig config, GuestMemory memory, out ushort index)
+    {
+        bool resolved = RingAreas.Resolve(config, memory, packed: false, out RingAreas areas) == VirtQueueFault.None;
+        index = resolved ? SplitRing.ReadUsedIndex(areas) : (ushort)0;
+        return resolved;
+    }
+
     /// <summary>
     /// Takes the next chain, checked whole. False when there is none, or after a violation. Ends the life of the chain popped before.
     /// </summary>

@@ -9,7 +9,6 @@ namespace KvmSharp.Backends.Tests.Char;
 
 public sealed unsafe class CharBackendTests : IDisposable
 {
-    private const int TimeoutMs = 20_000;
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-char-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -76,7 +75,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     public void Pty_BothWays_Passes()
     {
         using var backend = new PtyBackend();
-        var frontend = new Frontend();
+        var frontend = new RecordingFrontend();
         backend.Start(frontend);
         using FileDescriptor client = FileDescriptor.Open(backend.Path, LibcConstants.O_RDWR | LibcConstants.O_NOCTTY);
 
@@ -94,7 +93,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     public void Pty_NobodyReads_NeverBlocksAndCounts()
     {
         using var backend = new PtyBackend();
-        backend.Start(new Frontend());
+        backend.Start(new RecordingFrontend());
         byte[] block = new byte[64 * 1024];
 
         for (int i = 0; i < 8; i++)
@@ -108,7 +107,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         string path = Path.Combine(_folder, "s");
         var backend = new UnixSocketBackend(path);
-        var frontend = new Frontend();
+        var frontend = new RecordingFrontend();
         backend.Start(frontend);
         backend.Write("nobody hears this"u8);
         using (Socket first = Connect(path))
@@ -171,7 +170,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         string path = Path.Combine(_folder, "s");
         using var backend = new UnixSocketBackend(path);
-        var frontend = new Frontend { Room = 2 };
+        var frontend = new RecordingFrontend { Room = 2 };
         backend.Start(frontend);
         using Socket client = Connect(path);
         client.Send("abcd"u8);
@@ -190,7 +189,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         string path = Path.Combine(_folder, "s");
         using var backend = new UnixSocketBackend(path);
-        var frontend = new Frontend();
+        var frontend = new RecordingFrontend();
         backend.Start(frontend);
         using Socket client = Connect(path);
         Assert.True(frontend.WaitForEvent(CharEvent.Connected));
@@ -222,7 +221,7 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         string path = Path.Combine(_folder, "s");
         using var backend = new UnixSocketBackend(path);
-        var frontend = new Frontend();
+        var frontend = new RecordingFrontend();
         backend.Start(frontend);
         Assert.False(backend.IsConnected);
         using (Socket client = Connect(path))
@@ -250,46 +249,5 @@ public sealed unsafe class CharBackendTests : IDisposable
     {
         fixed (byte* source = Encoding.UTF8.GetBytes(from + '\0'), target = Encoding.UTF8.GetBytes(to + '\0'))
             return Libc.link(source, target);
-    }
-
-    private sealed class Frontend : ICharFrontend
-    {
-        private readonly StringBuilder _seen = new();
-        private volatile int _room = int.MaxValue;
-        private int _events;
-
-        public int Room
-        {
-            set => _room = value;
-        }
-
-        public int Capacity => _room;
-
-        public string Text
-        {
-            get
-            {
-                lock (_seen)
-                    return _seen.ToString();
-            }
-        }
-
-        public void Receive(ReadOnlySpan<byte> data)
-        {
-            lock (_seen)
-            {
-                _seen.Append(Encoding.ASCII.GetString(data));
-                if (_room != int.MaxValue)
-                    _room -= data.Length;
-            }
-        }
-
-        public void OnHostEvent(CharEvent happened) => Interlocked.Or(ref _events, (int)happened);
-
-        public bool TakeEvent(CharEvent wanted) => (Interlocked.And(ref _events, ~(int)wanted) & (int)wanted) != 0;
-
-        public bool WaitForEvent(CharEvent wanted) => SpinWait.SpinUntil(() => TakeEvent(wanted), TimeoutMs);
-
-        public bool WaitFor(string text) => SpinWait.SpinUntil(() => Text == text, TimeoutMs);
     }
 }

@@ -19,7 +19,7 @@ public sealed class CharFaultTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-char-").FullName;
     private readonly AnonymousPipeServerStream _toUser = new(PipeDirection.Out), _toGuest = new(PipeDirection.Out);
-    private readonly Frontend _frontend = new();
+    private readonly RecordingFrontend _frontend = new();
 
     public void Dispose()
     {
@@ -398,34 +398,5 @@ public sealed class CharFaultTests : IDisposable
                 got += (int)now;
             }
         }
-    }
-
-    private sealed class Frontend : ICharFrontend
-    {
-        private readonly StringBuilder _seen = new();
-        private int _events;
-
-        public int Capacity => int.MaxValue;
-
-        public string Text
-        {
-            get
-            {
-                lock (_seen)
-                    return _seen.ToString();
-            }
-        }
-
-        public void Receive(ReadOnlySpan<byte> data)
-        {
-            lock (_seen)
-                _seen.Append(Encoding.ASCII.GetString(data));
-        }
-
-        public void OnHostEvent(CharEvent happened) => Interlocked.Or(ref _events, (int)happened);
-
-        public bool WaitForEvent(CharEvent wanted) => SpinWait.SpinUntil(() => (Interlocked.And(ref _events, ~(int)wanted) & (int)wanted) != 0, TimeoutMs);
-
-        public bool WaitFor(string text) => SpinWait.SpinUntil(() => Text == text, TimeoutMs);
     }
 }

@@ -54,8 +54,7 @@ public sealed class PciResampledTests : IDisposable
     {
         _first.Resample(_loop);
         _first.SetLevel(true);
-        _interrupts.Resampled[Gsi].EndOfInterrupt();
-        Assert.True(SpinWait.SpinUntil(() => _interrupts.Resampled[Gsi].Level, TimeSpan.FromSeconds(20)));
+        AssertRaisedAgainAtTheEndOfInterrupt();
     }
 
     [Fact]
@@ -65,8 +64,7 @@ public sealed class PciResampledTests : IDisposable
         _first.SetLevel(true);
         _second.SetLevel(true);
         _first.SetLevel(false);
-        _interrupts.Resampled[Gsi].EndOfInterrupt();
-        Assert.True(SpinWait.SpinUntil(() => _interrupts.Resampled[Gsi].Level, TimeSpan.FromSeconds(20)));
+        AssertRaisedAgainAtTheEndOfInterrupt();
         _second.SetLevel(false);
         EndOfInterrupt();
         Assert.False(_interrupts.Resampled[Gsi].Level);
@@ -79,8 +77,7 @@ public sealed class PciResampledTests : IDisposable
         _first.SetLevel(true);
         _first.SetLevel(false);
         _first.SetLevel(true);
-        _interrupts.Resampled[Gsi].EndOfInterrupt();
-        Assert.True(SpinWait.SpinUntil(() => _interrupts.Resampled[Gsi].Level, TimeSpan.FromSeconds(20)));
+        AssertRaisedAgainAtTheEndOfInterrupt();
     }
 
     [Fact]
@@ -136,6 +133,12 @@ public sealed class PciResampledTests : IDisposable
         for (int i = 0; i < 1000; i++)
             _first.SetLevel(i % 2 == 0);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private void AssertRaisedAgainAtTheEndOfInterrupt()
+    {
+        _interrupts.Resampled[Gsi].EndOfInterrupt();
+        Assert.True(SpinWait.SpinUntil(() => _interrupts.Resampled[Gsi].Level, TimeSpan.FromSeconds(20)));
     }
 
     /// <summary>Returns when the line has been told.</summary>

@@ -69,30 +69,7 @@ public sealed class TestpmdTests
     {
         int[] sizes = [60, 64, 128, 512, 1514, 1518, 4000, 9000];
         VirtioUserRing[] rings = [.. VirtioUserRing.All.Skip(8 * half).Take(8)];
-        using ServedNetwork network = new(new ServeOptions { IoThreads = 2 });
-        for (int i = 0; i < rings.Length; i++)
-        {
-            network.Add($"null,generate={sizes[(i + 3 * half) % sizes.Length]}");
-            network.Add($"null,capture={Capture(network, i)},capture-limit=512K");
-        }
-
-        using (ControlTalk control = network.Talk())
-        using (Testpmd driver = new(Devices(network, [.. rings.SelectMany(r => new[] { r, r })], pairs: 1), pairs: 1, bufferBytes: 10240))
-        {
-            AssertVectorized(driver, rings);
-            driver.Run("start");
-            Await(() => control.Statistics().Where((_, i) => i % 2 == 1).All(s => s.Sent.Frames >= 1000), () => string.Join('\n', control.Statistics()));
-            driver.Run("stop");
-            IReadOnlyList<PortStatistics> theirs = driver.Statistics();
-            Await(() => control.Statistics().Where((s, i) => i % 2 == 1 && s.Sent.Frames == theirs[i].Sent.Frames && s.Sent.Bytes == theirs[i].Sent.Bytes).Count() == rings.Length,
-                () => $"{string.Join('\n', control.Statistics())}\n{string.Join('\n', theirs)}");
-        }
-
-        for (int i = 0; i < 2 * rings.Length; i++)
-            Assert.True(network.Host.Remove($"net{i}"));
-        for (int i = 0; i < rings.Length; i++)
-            AssertNumbered(File.ReadAllBytes(Capture(network, i)), sizes[(i + 3 * half) % sizes.Length]);
-        Assert.Null(network.Failure);
+        AssertComeBackAsTheyWere(rings, [.. rings.Select((_, i) => sizes[(i + 3 * half) % sizes.Length])], bufferBytes: 10240, captureLimit: "512K");
     }
 
     /// <summary>Frames larger than the driver's buffers are spread over several.</summary>
@@ -126,31 +103,8 @@ public sealed class TestpmdTests
     [InlineData(true, 1024)]
     public void Forwarded_JumboFramesInSegments_ComeBackAsTheyWere(bool packed, int bufferBytes)
     {
-        const int Size = 9000;
         VirtioUserRing[] rings = [.. VirtioUserRing.All.Where(r => r.Mergeable && r.Packed == packed)];
-        using ServedNetwork network = new(new ServeOptions { IoThreads = 2 });
-        for (int i = 0; i < rings.Length; i++)
-        {
-            network.Add($"null,generate={Size}");
-            network.Add($"null,capture={Capture(network, i)},capture-limit=1M");
-        }
-
-        using (ControlTalk control = network.Talk())
-        using (Testpmd driver = new(Devices(network, [.. rings.SelectMany(r => new[] { r, r })], pairs: 1), pairs: 1, bufferBytes))
-        {
-            driver.Run("start");
-            Await(() => control.Statistics().Where((_, i) => i % 2 == 1).All(s => s.Sent.Frames >= 1000), () => string.Join('\n', control.Statistics()));
-            driver.Run("stop");
-            IReadOnlyList<PortStatistics> theirs = driver.Statistics();
-            Await(() => control.Statistics().Where((s, i) => i % 2 == 1 && s.Sent.Frames == theirs[i].Sent.Frames && s.Sent.Bytes == theirs[i].Sent.Bytes).Count() == rings.Length,
-                () => $"{string.Join('\n', control.Statistics())}\n{string.Join('\n', theirs)}");
-        }
-
-        for (int i = 0; i < 2 * rings.Length; i++)
-            Assert.True(network.Host.Remove($"net{i}"));
-        for (int i = 0; i < rings.Length; i++)
-            AssertNumbered(File.ReadAllBytes(Capture(network, i)), Size);
-        Assert.Null(network.Failure);
+        AssertComeBackAsTheyWere(rings, [.. rings.Select(_ => 9000)], bufferBytes, captureLimit: "1M");
     }
 
     /// <summary>Of drivers that do not merge: each frame is a chain.</summary>
@@ -258,6 +212,35 @@ public sealed class TestpmdTests
         driver.Run("stop");
         AssertSameCounts(driver, control, [rings[0]]);
         Assert.All(control.Statistics(), s => Assert.Equal(0, s.Received.Lost + s.Sent.Lost));
+        Assert.Null(network.Failure);
+    }
+
+    /// <summary>Numbered frames of a generator's port for each ring, through the driver, whose buffers have so many bytes, and into a port that captures.</summary>
+    private static void AssertComeBackAsTheyWere(VirtioUserRing[] rings, int[] sizes, int bufferBytes, string captureLimit)
+    {
+        using ServedNetwork network = new(new ServeOptions { IoThreads = 2 });
+        for (int i = 0; i < rings.Length; i++)
+        {
+            network.Add($"null,generate={sizes[i]}");
+            network.Add($"null,capture={Capture(network, i)},capture-limit={captureLimit}");
+        }
+
+        using (ControlTalk control = network.Talk())
+        using (Testpmd driver = new(Devices(network, [.. rings.SelectMany(r => new[] { r, r })], pairs: 1), pairs: 1, bufferBytes))
+        {
+            AssertVectorized(driver, rings);
+            driver.Run("start");
+            Await(() => control.Statistics().Where((_, i) => i % 2 == 1).All(s => s.Sent.Frames >= 1000), () => string.Join('\n', control.Statistics()));
+            driver.Run("stop");
+            IReadOnlyList<PortStatistics> theirs = driver.Statistics();
+            Await(() => control.Statistics().Where((s, i) => i % 2 == 1 && s.Sent.Frames == theirs[i].Sent.Frames && s.Sent.Bytes == theirs[i].Sent.Bytes).Count() == rings.Length,
+                () => $"{string.Join('\n', control.Statistics())}\n{string.Join('\n', theirs)}");
+        }
+
+        for (int i = 0; i < 2 * rings.Length; i++)
+            Assert.True(network.Host.Remove($"net{i}"));
+        for (int i = 0; i < rings.Length; i++)
+            AssertNumbered(File.ReadAllBytes(Capture(network, i)), sizes[i]);
         Assert.Null(network.Failure);
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
 using KvmSharp.Core.HostPaths;
@@ -25,8 +24,7 @@ internal sealed class VhostUserEndpoint : IDisposable
     /// <summary>They listen at this path. Throws <see cref="BackendException"/> for one that cannot be.</summary>
     public static VhostUserEndpoint Connecting(string path, IHostPaths paths)
     {
-        if (Encoding.UTF8.GetByteCount(path) is 0 or > OwnPaths.MaxSocketPathBytes)
-            throw new BackendException($"cannot connect to {path}: a socket path has 1 to {OwnPaths.MaxSocketPathBytes} bytes");
+        SocketPath.Check(path, "connect to");
         try
         {
             return new VhostUserEndpoint(path, paths.Connector(path), null);

@@ -1,13 +1,11 @@
 using System.Diagnostics;
+using KvmSharp.TestKit;
 
 namespace KvmSharp.Virtio.Tests.Devices.Block;
 
 /// <summary>QEMU's storage daemon with one raw image behind a vhost-user-blk socket, in a folder of its own.</summary>
 internal sealed class StorageDaemon : IDisposable
 {
-    /// <summary>__SO_ACCEPTCON, as /proc/net/unix shows it: listening, not only bound.</summary>
-    private const string AcceptingFlags = " 00010000 ";
-
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("kvmsharp-vhost-user-");
     private readonly int _queues;
     private Process? _process;
@@ -31,7 +29,7 @@ internal sealed class StorageDaemon : IDisposable
             "--blockdev", $"driver=file,node-name=file,filename={Image},locking=off", "--blockdev", "driver=raw,node-name=disk,file=file,discard=unmap",
             "--export", $"type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path={Socket},writable=on,num-queues={_queues}",
         ]))!;
-        for (int i = 0; !File.Exists(Socket) || !Listens(); i++)
+        for (int i = 0; !ListeningSockets.Contain(Socket); i++)
         {
             if (i == 2000 || _process.HasExited)
                 throw new InvalidOperationException("qemu-storage-daemon does not listen");
@@ -54,7 +52,4 @@ internal sealed class StorageDaemon : IDisposable
         Kill();
         _folder.Delete(recursive: true);
     }
-
-    /// <summary>Without a connection, which it would take for its front end.</summary>
-    private bool Listens() => File.ReadLines("/proc/net/unix").Any(line => line.Contains(AcceptingFlags, StringComparison.Ordinal) && line.EndsWith(Socket, StringComparison.Ordinal));
 }
