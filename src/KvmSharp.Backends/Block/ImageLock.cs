@@ -11,27 +11,36 @@ namespace KvmSharp.Backends.Block;
 /// </summary>
 internal static unsafe class ImageLock
 {
-    /// <summary>Locks or throws <see cref="BackendException"/> naming the holder where /proc tells.</summary>
+    /// <summary>How long a lock that no process is seen to have is waited for, and how often it is looked at.</summary>
+    private const int PatienceMs = 2000, RetryMs = 5;
+
+    /// <summary>
+    /// Locks or throws <see cref="BackendException"/> naming the holder where /proc tells. A killed process keeps its locks for some ten milliseconds after
+    /// its end, while the kernel takes down the rings that it had files in: that is waited out.
+    /// </summary>
     public static void Acquire(FileDescriptor file, string path, bool exclusive)
     {
-        flock request = new()
+        int errno = TryLock(file, exclusive);
+        string? holder = IsHeld(errno) ? FindHolder(file) : null;
+        long start = Environment.TickCount64;
+        while (IsHeld(errno) && holder is null && Environment.TickCount64 - start < PatienceMs)
         {
-            l_type = (short)(exclusive ? LibcConstants.F_WRLCK : LibcConstants.F_RDLCK),
-            l_whence = LibcConstants.SEEK_SET,
-        };
-        if (Libc.fcntl(file.Value, LibcConstants.F_OFD_SETLK, &request) == 0)
+            Thread.Sleep(RetryMs);
+            errno = TryLock(file, exclusive);
+        }
+
+        if (errno == 0)
             return;
-        int errno = Marshal.GetLastPInvokeError();
-        if (errno is not (LibcConstants.EAGAIN or LibcConstants.EACCES))
+        if (!IsHeld(errno))
         {
             throw new BackendException(
                 $"cannot lock disk image {path}: {Marshal.GetPInvokeErrorMessage(errno)}; its file system has no locks, use lock=off if nothing else opens it");
         }
 
-        string holder = FindHolder(file) is { } name ? $"by {name}" : "by another process";
+        holder ??= FindHolder(file) ?? "another process";
         throw new BackendException(exclusive
-            ? $"disk image {path} is in use {holder}: stop it first, or open the image with readonly=on in both"
-            : $"disk image {path} is being written {holder}: stop it first");
+            ? $"disk image {path} is in use by {holder}: stop it first, or open the image with readonly=on in both"
+            : $"disk image {path} is being written by {holder}: stop it first");
     }
 
     /// <summary>Drops the lock now: a ring that was just closed may hold the open file a little longer.</summary>
@@ -40,6 +49,19 @@ internal static unsafe class ImageLock
         flock request = new() { l_type = LibcConstants.F_UNLCK, l_whence = LibcConstants.SEEK_SET };
         _ = Libc.fcntl(file.Value, LibcConstants.F_OFD_SETLK, &request);
     }
+
+    /// <summary>0 or the errno.</summary>
+    private static int TryLock(FileDescriptor file, bool exclusive)
+    {
+        flock request = new()
+        {
+            l_type = (short)(exclusive ? LibcConstants.F_WRLCK : LibcConstants.F_RDLCK),
+            l_whence = LibcConstants.SEEK_SET,
+        };
+        return Libc.fcntl(file.Value, LibcConstants.F_OFD_SETLK, &request) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    private static bool IsHeld(int errno) => errno is LibcConstants.EAGAIN or LibcConstants.EACCES;
 
     /// <summary>"pid N (name)" of a process that has a lock on the same file. Best effort: needs to see its /proc entries.</summary>
     private static string? FindHolder(FileDescriptor file)

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using KvmSharp.Abi;
 using KvmSharp.Backends.Block;
+using KvmSharp.Backends.Vhost.User;
+using KvmSharp.Core;
 using KvmSharp.TestKit;
 
 namespace KvmSharp.Backends.Tests.Block;
@@ -94,6 +96,32 @@ public sealed class RawImageTests : IDisposable
 
         using RawImage again = RawImage.Open(new RawImageOptions { Path = _image.Path });
         Assert.Equal(1UL << 20, again.CapacityBytes);
+    }
+
+    /// <summary>As of a process that was killed, whose rings the kernel still takes down.</summary>
+    [Fact]
+    public unsafe void Open_LockOfNoProcess_IsWaitedFor()
+    {
+        int* ends = stackalloc int[2];
+        Assert.Equal(0, Libc.socketpair(LibcConstants.AF_UNIX, LibcConstants.SOCK_STREAM | LibcConstants.SOCK_CLOEXEC, 0, ends));
+        FileDescriptor sender = new(ends[0]), receiver = new(ends[1]);
+        using (FileDescriptor file = FileDescriptor.Open(_image.Path, LibcConstants.O_RDWR))
+        {
+            ImageLock.Acquire(file, _image.Path, exclusive: true);
+            Assert.Equal(0, VhostUserWire.Send(sender, 1, 1, default, [file.Value]));
+        }
+
+        Thread release = new(() =>
+        {
+            Thread.Sleep(100);
+            sender.Dispose();
+            receiver.Dispose();
+        });
+        release.Start();
+        using RawImage image = RawImage.Open(new RawImageOptions { Path = _image.Path });
+        release.Join();
+
+        Assert.Equal(1UL << 20, image.CapacityBytes);
     }
 
     [Fact]
