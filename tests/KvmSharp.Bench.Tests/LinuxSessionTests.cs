@@ -1,4 +1,5 @@
 using System.Text;
+using KvmSharp.Bench.Counters;
 using KvmSharp.Bench.Guest;
 using KvmSharp.Bench.Paths;
 
@@ -17,32 +18,20 @@ public sealed class LinuxSessionTests
         var run = new ScriptedRun("[    0.1] hello\r\n\u0002NET tcp_out 45689\r\n\u0003\u0002NET tcp_in 167818\r\n\u0003\u0002NET udp64_out 2743\r\nNET udp64_sent 9000\r\n\u0003\u0002NET round_trip 3210\r\n\u0003" + End);
         long packets = 0;
 
-        List<GuestSample> samples = new LinuxSession(run, s_net, () => packets += 50, marked: true, _ => { }).Run();
+        List<GuestSample> samples = Follow(run, s_net, () => packets += 50);
 
         Assert.Equal(["tcp-out", "tcp-in", "send-64", "round-trip"], samples.Select(s => s.Work.Name));
         Assert.Equal([45.689, 167.818, 2743, 3210], samples.Select(s => s.Rate));
-        Assert.All(samples, s => Assert.Equal((50, 7), (s.Operations, s.Exits)));
+        Assert.All(samples, s => Assert.Equal((50, 7), (s.Operations, s.Exits.Monitor)));
         Assert.Equal(8, run.Answers);
     }
 
     [Fact]
     public void Run_DiskGuest_TakesItsOwnCount()
     {
-        List<GuestSample> samples = new LinuxSession(new ScriptedRun("\u0002NET read4k 105\r\nNET read4k_done 420\r\n\u0003" + End), s_disk, null, marked: true, _ => { }).Run();
+        List<GuestSample> samples = Follow(new ScriptedRun("\u0002NET read4k 105\r\nNET read4k_done 420\r\n\u0003" + End), s_disk);
 
         Assert.Equal((105, 420), (samples[0].Rate, samples[0].Operations));
-    }
-
-    [Fact]
-    public void Run_GuestWithoutMarks_GivesEveryResultAndNoCount()
-    {
-        var run = new ScriptedRun("NET tcp_out 45689\r\nNET tcp_in 167818\r\nNET udp64_out 2743\r\nNET udp64_sent 9000\r\nNET round_trip 3210\r\n" + End);
-
-        List<GuestSample> samples = new LinuxSession(run, s_net, () => 50, marked: false, _ => { }).Run();
-
-        Assert.Equal([45.689, 167.818, 2743, 3210], samples.Select(s => s.Rate));
-        Assert.All(samples, s => Assert.Null(s.Exits));
-        Assert.Equal(0, run.Answers);
     }
 
     [Theory]
@@ -58,7 +47,7 @@ public sealed class LinuxSessionTests
     [InlineData("Kernel panic\u001b[2J\n")]
     public void Run_NoResultOrNoEnd_IsAnErrorOfOneLine(string output)
     {
-        BenchException error = Assert.Throws<BenchException>(() => new LinuxSession(new ScriptedRun(output), s_disk, null, marked: true, _ => { }).Run());
+        BenchException error = Assert.Throws<BenchException>(() => Follow(new ScriptedRun(output), s_disk));
 
         Assert.DoesNotContain(error.Message, c => char.IsControl(c));
     }
@@ -68,12 +57,12 @@ public sealed class LinuxSessionTests
     {
         string output = new string('x', 1 << 20) + "\n\u0002NET read4k 1\n\u0003" + End;
 
-        Assert.Single(new LinuxSession(new ScriptedRun(output), s_disk, null, marked: true, _ => { }).Run());
+        Assert.Single(Follow(new ScriptedRun(output), s_disk));
     }
 
     [Fact]
     public void Run_VmmFails_SaysItsReason() =>
-        Assert.Equal("triple fault", Assert.Throws<BenchException>(() => new LinuxSession(new ScriptedRun("", "triple fault"), s_disk, null, marked: true, _ => { }).Run()).Message);
+        Assert.Equal("triple fault", Assert.Throws<BenchException>(() => Follow(new ScriptedRun("", "triple fault"), s_disk)).Message);
 
     [Fact]
     public void ParsePackets_OfProcNetDev_AddsBothWays()
@@ -88,6 +77,12 @@ public sealed class LinuxSessionTests
         Assert.Equal(42, GuestNetwork.ParsePackets(lines, "bench0"));
         Assert.Equal(0, GuestNetwork.ParsePackets(lines, "bench1"));
         Assert.Equal(0, GuestNetwork.ParsePackets(["bench0: 1 2 3"], "bench0"));
+    }
+
+    private static List<GuestSample> Follow(ScriptedRun run, GuestPath path, Func<long>? countPackets = null)
+    {
+        using ExitSources.Probe exits = new ExitSources(peer: null).Watch(run, usesKvm: true);
+        return new LinuxSession(run, exits, path, countPackets, _ => { }).Run();
     }
 
     /// <summary>Prints what it was given; every look at its exits finds seven more.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.ExceptionServices;
+using KvmSharp.Bench.Counters;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Bench.Report;
 using KvmSharp.Core;
@@ -21,6 +22,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private const int BootMs = 120_000, PatienceFactor = 8;
 
     private readonly List<(string Side, GuestSample Sample)> _samples = [];
+    private readonly ExitSources _exits = new(options.Peer);
     private int _lost;
 
     /// <summary>Throws <see cref="BenchException"/> when a side fails, <see cref="OperationCanceledException"/> when cancelled.</summary>
@@ -77,12 +79,11 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             try
             {
-                // Only a side that counts its exits has marks to answer.
-                bool marked = side == OurSide;
-                using IGuestRun run = marked ? new KvmSharpRun(Machine(path, end), loggers) : new QemuRun(options.Peer!.Program, PeerArguments(path, end), okStatus: 0, answers: false);
+                using IGuestRun run = side == OurSide ? new KvmSharpRun(Machine(path, end), loggers) : new QemuRun(options.Peer!.Program, PeerArguments(path, end), okStatus: 0);
                 limit.CancelAfter(BootMs + (path.Works.Count * (options.Seconds + 1) * 1000 * PatienceFactor));
                 using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
-                var session = new LinuxSession(run, path, path.IsNetwork ? GuestNetwork.CountPackets : null, marked, result => progress($"{what}: {result}"));
+                using ExitSources.Probe exits = _exits.Watch(run, usesKvm: side == OurSide || options.Peer!.Accelerator == "kvm");
+                var session = new LinuxSession(run, exits, path, path.IsNetwork ? GuestNetwork.CountPackets : null, result => progress($"{what}: {result}"));
                 foreach (GuestSample sample in session.Run())
                     _samples.Add((side, sample));
                 return;
@@ -102,7 +103,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private MachineConfig Machine(GuestPath path, string end) => new()
     {
         Name = "bench",
-        Boot = new BootConfig { KernelPath = options.Kernel, InitrdPath = options.Initrd, Append = CommandLine(path, marked: true) },
+        Boot = new BootConfig { KernelPath = options.Kernel, InitrdPath = options.Initrd, Append = CommandLine(path) },
         Memory = new MemoryConfig { SizeBytes = (ulong)MemoryMib << 20 },
         Serials = [new SerialConfig(0, new CharConfig(CharKind.Null))],
         NoReboot = true,
@@ -113,12 +114,12 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private List<string> PeerArguments(GuestPath path, string end) =>
     [
         "-M", "pc", "-accel", options.Peer!.Accelerator, "-cpu", options.Peer.Accelerator == "kvm" ? "host" : "max", "-m", $"{MemoryMib}", "-nodefaults", "-no-user-config",
-        "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", CommandLine(path, marked: false),
+        "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", options.Kernel, "-initrd", options.Initrd, "-append", CommandLine(path),
         .. path.PeerArguments.Select(a => a.Replace("{end}", end.Replace(",", ",,", StringComparison.Ordinal), StringComparison.Ordinal)),
     ];
 
-    private string CommandLine(GuestPath path, bool marked) => string.Create(CultureInfo.InvariantCulture,
-        $"console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=script bench.marks={(marked ? 1 : 0)} bench.tests={string.Join(',', path.Works.Select(w => w.Test))} bench.seconds={options.Seconds}");
+    private string CommandLine(GuestPath path) => string.Create(CultureInfo.InvariantCulture,
+        $"console=ttyS0 quiet init_on_alloc=0 mitigations=off panic=-1 kvmsharp.test=script bench.marks=1 bench.tests={string.Join(',', path.Works.Select(w => w.Test))} bench.seconds={options.Seconds}");
 
     private List<Fact> Settings()
     {
@@ -130,6 +131,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
         ];
         if (options.Peer is { } peer)
             settings.Add(new("peer", $"{peer.Program} with {peer.Accelerator}"));
+        settings.AddRange(_exits.Facts);
         if (_lost > 0)
             settings.Add(new("guests lost and run again", _lost.ToString(CultureInfo.InvariantCulture)));
         return settings;
@@ -145,8 +147,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private static Series Condense(string side, bool guestIsTold, List<GuestSample> samples)
     {
         List<Metric> metrics = [new(samples[0].Work.Figure, samples[0].Work.Unit, true, [.. samples.Select(s => s.Rate)])];
-        if (samples.TrueForAll(s => s.Exits is not null && s.Operations > 0))
-            metrics.Add(new("exits", "per op", false, [.. samples.Select(s => (double)s.Exits!.Value / s.Operations)]));
+        metrics.AddRange(ExitMetrics.Of([.. samples.Select(s => (s.Exits, s.Operations))]));
         metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
         return new Series(side, samples[0].Path.Name, samples[0].Work.Name, "", metrics, []);
     }

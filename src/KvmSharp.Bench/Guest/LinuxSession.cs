@@ -1,14 +1,15 @@
 using System.Globalization;
 using System.Text;
+using KvmSharp.Bench.Counters;
 using KvmSharp.Bench.Paths;
 using KvmSharp.Machine.Config;
 
 namespace KvmSharp.Bench.Guest;
 
 /// <summary>Follows one boot of a Linux guest: answers the marks around its workloads and collects its results among whatever else it prints.</summary>
+/// <param name="exits">Its counters.</param>
 /// <param name="countPackets">Packets through the tap up to now; null on a disk's path.</param>
-/// <param name="marked">The guest prints marks: what lies between them is counted.</param>
-internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? countPackets, bool marked, Action<string> onResult)
+internal sealed class LinuxSession(IGuestRun run, ExitSources.Probe exits, GuestPath path, Func<long>? countPackets, Action<string> onResult)
 {
     private const byte BeginMark = 0x02, EndMark = 0x03;
     private const int MaxLineBytes = 4096, ComplaintLimit = 200;
@@ -16,7 +17,7 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
 
     private readonly List<GuestSample> _samples = [];
     private readonly StringBuilder _line = new();
-    private long? _exitsBefore;
+    private ExitCounts _exitsBefore;
     private CpuTimes _cpuBefore;
     private long _packetsBefore, _reads;
     private (GuestWork Work, double Rate)? _result;
@@ -44,13 +45,13 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
                 _result = null;
                 _reads = 0;
                 _packetsBefore = countPackets?.Invoke() ?? 0;
-                _exitsBefore = run.ReadExits();
+                _exitsBefore = exits.Read();
                 _cpuBefore = run.ReadCpu();
                 run.Answer();
                 break;
             case EndMark:
-                long? exits = run.ReadExits() - _exitsBefore;
-                AddSample(countPackets is null ? _reads : countPackets() - _packetsBefore, exits, run.ReadCpu() - _cpuBefore);
+                CpuTimes cpu = run.ReadCpu() - _cpuBefore;
+                AddSample(countPackets is null ? _reads : countPackets() - _packetsBefore, exits.Read() - _exitsBefore, cpu);
                 run.Answer();
                 break;
             case '\n':
@@ -64,12 +65,12 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
         }
     }
 
-    private void AddSample(long operations, long? exits, CpuTimes cpu)
+    private void AddSample(long operations, ExitCounts left, CpuTimes cpu)
     {
         if (_result is not { } result)
             return;
         _result = null;
-        _samples.Add(new GuestSample(path, result.Work, result.Rate, operations, exits, cpu));
+        _samples.Add(new GuestSample(path, result.Work, result.Rate, operations, left, cpu));
         onResult($"{result.Work.Name} {result.Rate.ToString("F0", CultureInfo.InvariantCulture)} {result.Work.Unit}");
     }
 
@@ -83,11 +84,7 @@ internal sealed class LinuxSession(IGuestRun run, GuestPath path, Func<long>? co
             !double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) || !double.IsFinite(value))
             return;
         if (GuestWork.Find(test) is { } work && path.Works.Contains(work) && value > 0)
-        {
             _result = (work, value / work.Divisor);
-            if (!marked)
-                AddSample(0, null, default);
-        }
         else if (test.EndsWith(CountSuffix, StringComparison.Ordinal))
             _reads = (long)Math.Min(value, long.MaxValue / 2);
     }

@@ -84,7 +84,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("p50", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.50) / 1000)]));
             metrics.Add(new("p99", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.99) / 1000)]));
             metrics.Add(new("interrupts", "per op", false, [.. samples.Select(s => (double)s.Interrupts / s.Operations)]));
-            metrics.AddRange(ExitMetrics(samples));
+            metrics.AddRange(ExitMetrics.Of([.. samples.Select(s => (s.Exits, s.Operations))]));
             metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
         }
 
@@ -92,21 +92,6 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("errors", "", false, [.. samples.Select(s => (double)s.Errors)]));
         LatencyBucket[] latency = [.. samples.SelectMany(s => s.Latency).GroupBy(b => b.Nanoseconds).Select(b => new LatencyBucket(b.Key, b.Sum(x => x.Count))).OrderBy(b => b.Nanoseconds)];
         return new Series(side, samples[0].Path, samples[0].Work, samples[0].Completion, metrics, latency);
-    }
-
-    /// <summary>Those that are known of every round.</summary>
-    private static IEnumerable<Metric> ExitMetrics(List<PathSample> samples)
-    {
-        if (samples.TrueForAll(s => s.Exits.Monitor is not null))
-            yield return Metric("exits", s => s.Exits.Monitor!.Value);
-        if (samples.Exists(s => s.Exits.Kvm is null))
-            yield break;
-        yield return Metric("kvm exits", s => s.Exits.Kvm!.Value.Exits);
-        yield return Metric("kvm pio", s => s.Exits.Kvm!.Value.PortIo);
-        yield return Metric("kvm mmio", s => s.Exits.Kvm!.Value.Mmio);
-        yield return Metric("kvm halts", s => s.Exits.Kvm!.Value.Halts);
-
-        Metric Metric(string name, Func<PathSample, long> count) => new(name, "per op", false, [.. samples.Select(s => (double)count(s) / s.Operations)]);
     }
 
     /// <summary>The bucket that this part of all operations lies in or below, in nanoseconds.</summary>

@@ -13,13 +13,12 @@ internal sealed class QemuRun : IGuestRun
 
     /// <summary>The bench guest, with QEMU's fastest set-up of the same devices.</summary>
     public QemuRun(PathOptions options, PathModel model, QemuPeer peer, BenchScratch scratch, string commandLine)
-        : this(peer.Program, Arguments(options, model, peer, scratch, commandLine), GuestStatus.Ok, answers: true)
+        : this(peer.Program, Arguments(options, model, peer, scratch, commandLine), GuestStatus.Ok)
     {
     }
 
     /// <param name="okStatus">What QEMU leaves with when the guest came to its end.</param>
-    /// <param name="answers">Its guest waits for answers to marks; else its standard input is empty, as that of a program without a terminal is.</param>
-    public QemuRun(string program, IReadOnlyList<string> arguments, int okStatus, bool answers)
+    public QemuRun(string program, IReadOnlyList<string> arguments, int okStatus)
     {
         _okStatus = okStatus;
         var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -34,8 +33,6 @@ internal sealed class QemuRun : IGuestRun
             throw new BenchException($"cannot start {program}: {e.Message}");
         }
 
-        if (!answers)
-            _process.StandardInput.Close();
         _errors = _process.StandardError.ReadToEndAsync();
     }
 
