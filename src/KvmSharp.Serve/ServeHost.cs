@@ -38,7 +38,7 @@ public sealed class ServeHost : IDisposable
             _io[i].Start();
         }
 
-        _watch = new StallWatch(_io);
+        _watch = new StallWatch(_io, onFailure);
         _control.Start();
     }
 

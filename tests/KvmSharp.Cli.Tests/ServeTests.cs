@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Cli.Tests.Support;
 using KvmSharp.TestKit;
@@ -18,11 +19,13 @@ public sealed class ServeTests : IDisposable
 
     private readonly ScratchFolder _scratch = new();
     private Process? _server;
+    private Thread? _killer;
 
     public ServeTests() => _scratch.Write("image", new byte[Block * Blocks]);
 
     public void Dispose()
     {
+        _killer?.Join();
         if (_server is { HasExited: false })
             _server.Kill();
         _server?.Dispose();
@@ -70,6 +73,19 @@ public sealed class ServeTests : IDisposable
             Assert.Equal((byte)block, image[block % Blocks * Block]);
     }
 
+    /// <summary>With a front end that asks for nothing. What the runtime has to do after the start is not ours.</summary>
+    [Fact]
+    public void Idle_WakesNoThread()
+    {
+        Serve();
+        using VhostUserBackend frontEnd = VhostUserBackend.Connect(_scratch["socket"], VhostUserOptions.Disk(256));
+        using VirtioDeviceBed bed = new(loop => new VhostUserBlock(new VirtioBlockOptions { Queues = 1 }, frontEnd, loop, NullLogger.Instance), 0);
+        bed.Start();
+        Write(bed, 0);
+
+        Assert.True(SpinWait.SpinUntil(IsQuiet, CliProgram.TimeoutMs), "its threads wake again and again");
+    }
+
     [Theory]
     [InlineData(new[] { "serve" }, "serve what?")]
     [InlineData(new[] { "serve", "toast" }, "'toast' cannot be served")]
@@ -94,18 +110,39 @@ public sealed class ServeTests : IDisposable
         Assert.True(SpinWait.SpinUntil(() => ListeningSockets.Contain(_scratch["socket"]), CliProgram.TimeoutMs));
     }
 
+    private bool IsQuiet()
+    {
+        try
+        {
+            long before = ContextSwitches();
+            Thread.Sleep(2000);
+            return ContextSwitches() == before;
+        }
+        catch (IOException)
+        {
+            // A thread has ended.
+            return false;
+        }
+    }
+
+    /// <summary>Of all threads of the program.</summary>
+    private long ContextSwitches() => Directory.EnumerateDirectories($"/proc/{_server!.Id}/task").SelectMany(task => File.ReadLines(task + "/status"))
+        .Where(line => line.Contains("ctxt_switches", StringComparison.Ordinal)).Sum(line => long.Parse(line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..], CultureInfo.InvariantCulture));
+
     /// <summary>At a moment that is not known, with a request on its way or not.</summary>
     private void Replace()
     {
-        Thread killer = new(() =>
+        // It may be that slow, and the process that it is to kill that fast.
+        _killer?.Join();
+        _killer = new Thread(() =>
         {
             CliProgram.Signal(_server!, Signum.SIGKILL);
             _server!.WaitForExit();
             _server.Dispose();
             Serve();
         });
-        killer.Start();
-        killer.Join(Random.Shared.Next(0, 40));
+        _killer.Start();
+        _killer.Join(Random.Shared.Next(0, 40));
     }
 
     private static void Write(VirtioDeviceBed bed, int number)

@@ -250,6 +250,13 @@ public sealed unsafe partial class EventLoop : IDisposable
             Tracer.Idle(since);
         Volatile.Write(ref _sleeping, 0);
         _wakeups++;
+        if (Volatile.Read(ref _onWaking) is { } call)
+        {
+            // Pairs with that of whoever looked whether the loop sleeps, see CallOnWaking.
+            Interlocked.MemoryBarrier();
+            call();
+        }
+
         return count;
     }
 

@@ -37,6 +37,20 @@ public sealed class EventLoopTests : IDisposable
     }
 
     [Fact]
+    public void CallOnWaking_LoopHasSlept_IsTheFirstToRun()
+    {
+        RecordingSink sink = new();
+        (int Calls, bool Slept) seen = (-1, true);
+        _loop.Start();
+        Assert.True(SpinWait.SpinUntil(() => _loop.IsSleeping, TimeSpan.FromSeconds(20)));
+        _loop.CallOnWaking(() => seen = (sink.Count, _loop.IsSleeping));
+        _loop.Post(sink, 0);
+        Assert.True(sink.WaitCall());
+
+        Assert.Equal((0, false), seen);
+    }
+
+    [Fact]
     public void Register_RegularFile_ThrowsWithErrno()
     {
         using FileDescriptor file = FileDescriptor.Open("/etc/hostname", LibcConstants.O_RDONLY);
