@@ -64,6 +64,18 @@ public sealed unsafe class MappedRegion : SafeHandleZeroOrMinusOneIsInvalid
         return new MappedRegion(aligned, length, (nuint)GuardBytes, (nuint)(end - first));
     }
 
+    /// <summary>
+    /// Zeroed memory of this process alone, given back whole on dispose. Of a large table only the pages that were touched cost anything: it is never backed by
+    /// huge pages, as what malloc gives may be.
+    /// </summary>
+    public static MappedRegion MapPrivate(ulong length)
+    {
+        MappedRegion region = Map(length, LibcConstants.MAP_PRIVATE | LibcConstants.MAP_ANONYMOUS | LibcConstants.MAP_NORESERVE, -1, 0);
+        // A kernel without huge pages refuses, and need not be told.
+        _ = Libc.madvise(region.Pointer, (nuint)length, LibcConstants.MADV_NOHUGEPAGE);
+        return region;
+    }
+
     private static MappedRegion Map(ulong length, int flags, int fd, long offset)
     {
         void* address = Libc.mmap(null, (nuint)length, LibcConstants.PROT_READ | LibcConstants.PROT_WRITE, flags, fd, offset);

@@ -52,7 +52,7 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
     private long _heldBytes;
     private bool _running;
 
-    /// <summary>Opens the engine; throws what <see cref="IBlockBackend.OpenIo"/> throws.</summary>
+    /// <summary>Opens the engine; throws what <see cref="IBlockBackend.OpenIo"/> and <see cref="BlockRequestSlots"/> throw.</summary>
     public BlockQueueWorker(IBlockQueueOwner owner, int index, VirtQueue queue, int segmentLimit, EventFd kick, EventLoop loop, BlockDisk disk)
     {
         _owner = owner;
@@ -61,8 +61,17 @@ internal sealed unsafe class BlockQueueWorker : IEventSink, IPollSink, IBlockCom
         _kick = kick;
         _loop = loop;
         _parser = new BlockRequestParser(disk);
-        _io = disk.Backend.OpenIo(queue.Size, this);
         _slots = new BlockRequestSlots(queue.Size, segmentLimit);
+        try
+        {
+            _io = disk.Backend.OpenIo(queue.Size, this);
+        }
+        catch
+        {
+            _slots.Dispose();
+            throw;
+        }
+
         _pacing = new InterruptPacing(Math.Clamp(queue.Size / 4, 1, PacingLimit));
     }
 

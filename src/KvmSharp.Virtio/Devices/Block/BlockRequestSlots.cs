@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using KvmSharp.Core;
 using KvmSharp.Core.Memory;
 using KvmSharp.Virtio.Queues;
 
@@ -11,14 +11,15 @@ namespace KvmSharp.Virtio.Devices.Block;
 internal sealed unsafe class BlockRequestSlots : IDisposable
 {
     private readonly int _segmentsPerSlot;
-    private readonly IoVec* _segments;
+    private readonly MappedRegion _segments;
     private readonly Slot[] _slots;
 
+    /// <summary>Throws <see cref="LinuxException"/> when the host has no memory for them.</summary>
     public BlockRequestSlots(int count, int segmentsPerSlot)
     {
         _segmentsPerSlot = segmentsPerSlot;
         // Untouched pages cost nothing, so the worst case may be large.
-        _segments = (IoVec*)NativeMemory.Alloc((nuint)count * (nuint)segmentsPerSlot, (nuint)sizeof(IoVec));
+        _segments = MappedRegion.MapPrivate((ulong)count * (ulong)segmentsPerSlot * (ulong)sizeof(IoVec));
         _slots = new Slot[count];
     }
 
@@ -28,9 +29,9 @@ internal sealed unsafe class BlockRequestSlots : IDisposable
     public Span<IoVec> Segments(int index) => new(Pointer(index), _segmentsPerSlot);
 
     // SAFETY: a slot index is below the queue's size, which is the count of slots.
-    public IoVec* Pointer(int index) => _segments + (nuint)index * (nuint)_segmentsPerSlot;
+    public IoVec* Pointer(int index) => (IoVec*)_segments.Pointer + (nuint)index * (nuint)_segmentsPerSlot;
 
-    public void Dispose() => NativeMemory.Free(_segments);
+    public void Dispose() => _segments.Dispose();
 
     public struct Slot
     {
