@@ -101,6 +101,7 @@ table() {
 count() { cat "$logs"/console-* | grep -ac -- "$1" || true; }
 for what in boot fio transfer stream rebind_disk rebind_net reset verify_error network_error; do printf '%-14s %d\n' "$what" "$(count "^SOAK $what")"; done
 printf '%-14s %d\n' pause "$(wc -l <"$logs/pauses")"
+printf '%-14s %s\n' sandbox "$(sort -u "$logs"/sandbox-* 2>/dev/null | xargs)"
 errors=$(count '^SOAK verify_error')
 table || { failed=1; say "a bound was passed"; }
 echo "figure soak.verify_errors $errors errors"
