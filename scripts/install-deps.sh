@@ -64,6 +64,7 @@ if [ "$demo" = 0 ]; then
     need 'virtiofsd|qemu-system-common' virtiofsd_path # and of vhost-user file systems
     need chromium has chromium                     # tests of the benchmarks' pages
     need strace has strace                         # tests of a failing host: it injects errors of system calls
+    need dmsetup has dmsetup                       # the same for disks: its error and flakey targets
     need socat has socat
     need procps has ps
 fi

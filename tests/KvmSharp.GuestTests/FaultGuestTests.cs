@@ -31,4 +31,22 @@ public sealed class FaultGuestTests(GuestHost host)
         Assert.NotEqual("0", result.Value("host.descriptors_allowed"));
         Assert.True(result.Value("host.descriptors_wrong") == "0", result.Describe());
     }
+
+    /// <summary>Ranges of a disk, or all of it for a while, fail in the host's kernel itself (device mapper): nobody restarts anything.</summary>
+    [Fact]
+    public void Run_HostsDeviceFails_GuestSeesItThereAndWhile()
+    {
+        GuestResult result = host.Run(host.CheckArguments("6.12-cloud", ["mapper"]));
+
+        Assert.True(result.Status == 0, result.Describe());
+        Assert.True(result.Value("script_status") == "0", result.Describe());
+        string[] range = ["bad_read_first", "bad_read_last", "before_read", "before_write", "bad_write_first", "bad_write_last", "behind_read", "behind_write", "across", "beside_io"];
+        string[] time = ["good", "dead_write", "dead_read", "others", "half_read", "half_write", "whole_write", "whole_io"];
+        string[] flush = ["flush", "lost_flush", "kept_refusing", "stable_read"];
+        foreach (string step in (string[])[.. range, .. time, .. flush])
+            Assert.True(result.Value(step) == "ok", $"{step}\n{result.Describe()}");
+        Assert.Equal(result.Value("host.a.head"), result.Value("vda.head"));
+        Assert.Equal(result.Value("host.a.tail"), result.Value("vda.tail"));
+        Assert.Equal(result.Value("host.b.sha256"), result.Value("vdb.sha256"));
+    }
 }

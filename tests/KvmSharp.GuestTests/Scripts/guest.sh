@@ -429,6 +429,45 @@ check_faults() {
     result cut_io verified_io /dev/vdb 4 16k --io_size=1M
 }
 
+# Disks whose device on the host fails in a range (vda, 16 to 20 MiB), or all of it for a while (vdb; vdc through the host's page cache).
+reads() { dd if="$1" of=/tmp/block bs=4k count=1 skip="$2" iflag=direct; } # DEVICE BLOCK
+overwrites() { dd if=/tmp/block of="$1" bs=4k count=1 seek="$2" oflag=direct conv=notrunc; } # DEVICE BLOCK: with what was read last
+check_mapper() {
+    result bad_read_first refused reads /dev/vda 4096
+    result bad_read_last refused reads /dev/vda 5119
+    result before_read reads /dev/vda 4095
+    result before_write overwrites /dev/vda 4095
+    result bad_write_first refused overwrites /dev/vda 4096
+    result bad_write_last refused overwrites /dev/vda 5119
+    result behind_read reads /dev/vda 5120
+    result behind_write overwrites /dev/vda 5120
+    result across refused dd if=/dev/vda of=/dev/null bs=1M count=2 skip=15 iflag=direct
+    result beside_io verified_io /dev/vda 8 16k --io_size=2M
+    say "vda.head=$(dd if=/dev/vda bs=1M count=16 iflag=direct 2>/dev/null | digest)"
+    say "vda.tail=$(dd if=/dev/vda bs=1M skip=20 iflag=direct 2>/dev/null | digest)"
+
+    result good verified_io /dev/vdb 4 16k --io_size=1M
+    say ready=dead
+    result dead_write wait_until 30 refused writes /dev/vdb 0
+    result dead_read refused reads /dev/vdb 100
+    result others reads /dev/vda 100
+    say ready=half
+    result half_read wait_until 30 reads /dev/vdb 100
+    result half_write refused writes /dev/vdb 0
+    say ready=whole
+    result whole_write wait_until 30 writes /dev/vdb 0
+    result whole_io verified_io /dev/vdb 8 16k --io_size=2M
+    say "vdb.sha256=$(dd if=/dev/vdb bs=1M iflag=direct 2>/dev/null | digest)"
+
+    result flush writes /dev/vdc 0
+    say ready=unstable
+    result lost_flush wait_until 30 refused writes /dev/vdc 0
+    say ready=stable
+    sleep 2
+    result kept_refusing refused writes /dev/vdc 0
+    result stable_read reads /dev/vdc 100
+}
+
 # Packets go through another process, which is killed and comes back.
 exchange() {
     features_of eth0 /sys/class/net/eth0/device

@@ -10,11 +10,12 @@ if [ "${1:-}" != --inside ]; then exec unshare --net --mount -- "$BASH" "$0" --i
 check=$2
 shift 2
 d=$(mktemp -d /tmp/virtio.XXXXXX)
-monitor='' other=''
+monitor='' other='' mapped=()
 finish() {
     for process in $monitor $other; do kill -9 "$process" 2>/dev/null; done
     kill $(jobs -p) 2>/dev/null
     umount "$d/dev" "$d/small" 2>/dev/null
+    for name in "${mapped[@]}"; do unmap "$name"; done
     rm -rf "$d"
 }
 trap finish EXIT
@@ -85,6 +86,26 @@ inject() { # FAULT...: as strace takes them, in the running monitor's system cal
     injector=$!
 }
 heal() { kill "$injector"; wait "$injector" 2>/dev/null; }
+mapper() { dmsetup --noudevrules --noudevsync "$@"; } # nobody waits for udev, which a lab lacks
+node_of() { echo "/dev/$(mapper info --columns --noheadings -o blkdevname "$prefix-$1")"; } # NAME: its node, the kernel's own
+map() { # NAME TABLE...: a disk by the kernel's device mapper on the image of that name; LOOP in the table stands for that. Again: another table
+    local name=$1 table
+    shift
+    [ -n "${loops[$name]:-}" ] || loops[$name]=$(losetup --find --show "$d/$name.img") || return
+    table=$(printf '%s\n' "${@//LOOP/${loops[$name]}}")
+    if [[ " ${mapped[*]} " = *" $name "* ]]; then
+        mapper suspend "$prefix-$name" && mapper load "$prefix-$name" <<<"$table" && mapper resume "$prefix-$name"
+    else
+        mapped+=("$name")
+        mapper create "$prefix-$name" <<<"$table"
+    fi
+}
+unmap() { # NAME
+    mapper remove --retry "$prefix-$1"
+    losetup --detach "${loops[$1]}"
+}
+declare -A loops=()
+prefix=kvmsharp-$$
 switch_on() { # QUEUES CLIENT: DPDK carries packets between the socket $d/net.sock and a tap of its own, far0; 1: it connects there
     local i
     [ "$2" = 1 ] || rm -f "$d/net.sock"
@@ -374,6 +395,27 @@ case $check in
         saw ready=shrink && truncate -s 8M "$d/a.img"
         saw ready=unplug && ip link del guest0
         ended || status=$?
+        ;;
+    mapper)
+        # In sectors of 512 bytes. What is bad of disk a stays bad; b and c turn bad and good again.
+        image a 32M
+        image b 16M
+        image c 16M
+        map a "0 32768 linear LOOP 0" "32768 8192 error" "40960 24576 linear LOOP 40960" || status=1
+        map b "0 32768 linear LOOP 0" || status=1
+        map c "0 32768 linear LOOP 0" || status=1
+        start "$@" --disk "file=$(node_of a),aio=io_uring,cache=none" --disk "file=$(node_of b),aio=threads,cache=none" --disk "file=$(node_of c)"
+        saw ready=dead && map b "0 32768 flakey LOOP 0 0 60"
+        saw ready=half && map b "0 32768 flakey LOOP 0 0 60 1 error_writes"
+        saw ready=whole && map b "0 32768 flakey LOOP 0 60 0"
+        saw ready=unstable && map c "0 32768 flakey LOOP 0 0 60 1 error_writes"
+        saw ready=stable && map c "0 32768 linear LOOP 0"
+        ended || status=$?
+        for name in "${mapped[@]}"; do unmap "$name" || status=1; done
+        mapped=()
+        say "a.head=$(head -c 16M "$d/a.img" | digest)"
+        say "a.tail=$(tail -c 12M "$d/a.img" | digest)"
+        say "b.sha256=$(digest <"$d/b.img")"
         ;;
     faults)
         mkdir "$d/small"
