@@ -60,8 +60,6 @@ internal sealed record NetPortConfig
             throw new ConfigException($"{v.Where}: generate is for ports on null");
         if (config.Tap is null && config.Bridge is not null)
             throw new ConfigException($"{v.Where}: bridge is for taps");
-        if (config.Tap is not null && (config.Capture is not null || config.Queues > 1))
-            throw new ConfigException($"{v.Where}: capture and queues are not for taps", "tcpdump shows what is on a tap");
         if (config.Capture is null && v.Size("capture-limit") is not null)
             throw new ConfigException($"{v.Where}: capture-limit needs capture=FILE");
         return config;

@@ -46,18 +46,21 @@ internal sealed class NetType : IServedType
 
     private static ServedNet CreateTap(string name, NetPortConfig config, IReadOnlyList<EventLoop> loops)
     {
-        TapBackend tap = TapBackend.Open(new TapOptions { Name = config.Tap, Bridge = config.Bridge });
+        INetBackend end = TapBackend.Open(new TapOptions { Name = config.Tap, Bridge = config.Bridge, QueuePairs = config.Queues });
         try
         {
+            if (config.Capture is { } path)
+                end = new CapturedBackend(end, new FrameCapture(path, config.CaptureLimitBytes));
             var options = new VirtioNetOptions
             {
                 Name = name, Mac = MacAddress.Derive(name, 0), QueueSize = VirtioNetOptions.MaxQueueSize, WithheldFeatures = FrontEndFeatures, LinkCheckNs = 0,
+                PairsFollowQueues = true,
             };
-            return new ServedNet(new VirtioNetDevice(options, tap, loops), 1);
+            return new ServedNet(new VirtioNetDevice(options, end, loops), config.Queues);
         }
         catch
         {
-            tap.Dispose();
+            end.Dispose();
             throw;
         }
     }

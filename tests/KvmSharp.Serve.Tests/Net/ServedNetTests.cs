@@ -325,7 +325,6 @@ public sealed class ServedNetTests
     [InlineData("switch,generate=64")]
     [InlineData("switch,bridge=br0")]
     [InlineData("switch,capture-limit=1M")]
-    [InlineData("tap=t0,queues=2")]
     [InlineData("queues=2")]
     public void Add_OfNonsense_IsRefused(string port)
     {

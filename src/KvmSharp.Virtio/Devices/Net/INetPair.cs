@@ -8,6 +8,9 @@ internal interface INetPair
     /// <summary>The driver is ready; before the first queue.</summary>
     void Activate(VirtioContext context);
 
+    /// <summary>One of its queues was started and not stopped since.</summary>
+    bool IsRunning { get; }
+
     void StartReceive(VirtQueueBinding binding);
 
     void StartTransmit(VirtQueueBinding binding);

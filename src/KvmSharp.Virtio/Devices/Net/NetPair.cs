@@ -25,6 +25,8 @@ internal sealed class NetPair(NetShared shared, EventLoop loop, int index) : INe
     private EventToken _transmitToken;
     private VirtQueueState _stopped;
 
+    public bool IsRunning => _host is not null;
+
     /// <summary>Nothing: what it does with packets depends on each queue.</summary>
     public void Activate(VirtioContext context)
     {

@@ -26,6 +26,8 @@ internal sealed class VhostNetPair(NetShared shared, IVhostBackend backend, ulon
     /// <summary>What a device may not offer that these serve.</summary>
     public static ulong Unserved(IReadOnlyList<IVhostBackend> backends, ulong served) => backends.Aggregate(0UL, (missing, b) => missing | (served & ~b.Features));
 
+    public bool IsRunning => Array.Exists(_queues, queue => queue is not null);
+
     public void Activate(VirtioContext context)
     {
         backend.SetFeatures(context.Features & served & backend.Features);

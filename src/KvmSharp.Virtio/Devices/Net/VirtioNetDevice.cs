@@ -123,6 +123,8 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
         {
             _pairs[index / 2].StartTransmit(binding);
         }
+
+        FollowQueues();
     }
 
     public VirtQueueState? StopQueue(int index)
@@ -136,7 +138,9 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
 
         if (index / 2 >= _pairs.Length)
             return null;
-        return index % 2 == 0 ? _pairs[index / 2].StopReceive() : _pairs[index / 2].StopTransmit();
+        VirtQueueState? stopped = index % 2 == 0 ? _pairs[index / 2].StopReceive() : _pairs[index / 2].StopTransmit();
+        FollowQueues();
+        return stopped;
     }
 
     public void Reset()
@@ -183,6 +187,13 @@ public sealed class VirtioNetDevice : IVirtioDevice, IEventSink
             return;
         _linkUp = up;
         Volatile.Read(ref _context)?.Interrupt.SignalConfig();
+    }
+
+    private void FollowQueues()
+    {
+        // The first one always takes part: without any a tap is as if it were gone.
+        if (_options.PairsFollowQueues)
+            _ = SetActivePairs(1 + Math.Max(0, Array.FindLastIndex(_pairs, pair => pair.IsRunning)));
     }
 
     /// <summary>The first pairs take part in the host's steering, and only they. False if the host refused. Any thread, one at a time.</summary>

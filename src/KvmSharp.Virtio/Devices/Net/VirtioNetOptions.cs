@@ -24,6 +24,9 @@ public sealed record VirtioNetOptions
     /// <summary>How often the host is asked whether the link is up, in nanoseconds; 0: never.</summary>
     public long LinkCheckNs { get; init; } = 1_000_000_000;
 
+    /// <summary>A queue pair takes part in the host's steering while its queues run: nobody but them tells which ones the driver uses. False: the driver says it, through the control queue.</summary>
+    public bool PairsFollowQueues { get; init; }
+
     /// <summary>Told once when the host end is gone.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
 }
