@@ -16,12 +16,14 @@ public sealed class ServeHost : IDisposable
     private const string ConnectPrefix = "connect:";
 
     private readonly Lock _sync = new();
-    private readonly SortedDictionary<string, ServePort> _ports = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (ServePort Port, int FirstThread)> _ports = new(StringComparer.Ordinal);
     private readonly ILoggerFactory _loggers;
     private readonly EventLoop _control;
     private readonly EventLoop[] _io;
     private readonly StallWatch _watch;
-    private int _nextLoop;
+
+    // How many ports begin with each I/O thread.
+    private readonly int[] _portsOf;
 
     /// <param name="onFailure">A thread has died of a bug; nothing is served any more. Called on that thread.</param>
     public ServeHost(ServeOptions options, ILoggerFactory loggers, Action<Exception> onFailure)
@@ -31,6 +33,7 @@ public sealed class ServeHost : IDisposable
         _loggers = loggers;
         _control = new EventLoop(new EventLoopOptions { Name = "serve-control", PollMaxNs = 0, OnFailure = onFailure });
         _io = new EventLoop[options.IoThreads];
+        _portsOf = new int[options.IoThreads];
         for (int i = 0; i < _io.Length; i++)
         {
             EventLoopOptions io = new() { Name = $"iothread {i}", Interruptible = true, OnFailure = onFailure };
@@ -53,7 +56,7 @@ public sealed class ServeHost : IDisposable
         get
         {
             lock (_sync)
-                return [.. _ports.Values];
+                return [.. _ports.Values.Select(port => port.Port)];
         }
     }
 
@@ -61,7 +64,7 @@ public sealed class ServeHost : IDisposable
     public ServePort? Find(string name)
     {
         lock (_sync)
-            return _ports.GetValueOrDefault(name);
+            return _ports.GetValueOrDefault(name).Port;
     }
 
     /// <summary>
@@ -69,19 +72,20 @@ public sealed class ServeHost : IDisposable
     /// <paramref name="create"/> throws; nothing is left behind then.
     /// </summary>
     /// <param name="socket">Where we listen; after <c>connect:</c>, where the front end does.</param>
-    /// <param name="create">Gets the loops that the device's queues go to, in turn.</param>
+    /// <param name="create">Gets the loops that the device's queues go to, in turn; the first is one with which the fewest ports begin.</param>
     public void Add(string name, string socket, Func<IReadOnlyList<EventLoop>, IServedDevice> create)
     {
         lock (_sync)
         {
             if (_ports.ContainsKey(name))
                 throw new BackendException($"there is a port {name} already");
-            // Each port begins with another thread, so that devices of one queue are spread too.
-            EventLoop[] loops = [.. _io[(_nextLoop % _io.Length)..], .. _io[..(_nextLoop % _io.Length)]];
+            // Devices of one queue are spread too, also when others have gone.
+            int first = Array.IndexOf(_portsOf, _portsOf.Min());
+            EventLoop[] loops = [.. _io[first..], .. _io[..first]];
             IFrontEndSource source = Source(socket);
             try
             {
-                _ports.Add(name, new ServePort(name, source, create(loops), _control, _io, _loggers.CreateLogger(name)));
+                _ports.Add(name, (new ServePort(name, source, create(loops), _control, _io, _loggers.CreateLogger(name)), first));
             }
             catch
             {
@@ -89,21 +93,22 @@ public sealed class ServeHost : IDisposable
                 throw;
             }
 
-            _nextLoop++;
+            _portsOf[first]++;
         }
     }
 
     /// <summary>Hangs up on the port's front end, if it has one, and closes the device. False: there is no such port. Not on a thread of this host but the control thread.</summary>
     public bool Remove(string name)
     {
-        ServePort? port;
+        (ServePort Port, int FirstThread) removed;
         lock (_sync)
         {
-            if (!_ports.Remove(name, out port))
+            if (!_ports.Remove(name, out removed))
                 return false;
+            _portsOf[removed.FirstThread]--;
         }
 
-        port.Dispose();
+        removed.Port.Dispose();
         return true;
     }
 

@@ -58,6 +58,38 @@ public sealed class EventLoopPollingTests
         Assert.InRange(poll.Begun - begun, 0, 60);
     }
 
+    /// <summary>Also where phases end in between, because a descriptor is ready.</summary>
+    [Fact]
+    public void Poll_AllSinksBusy_EachHasOneTurnInEveryRound()
+    {
+        const int Sinks = 64, Rounds = 500;
+        using EventLoop loop = new(new EventLoopOptions { Name = "busy", PollMaxNs = long.MaxValue });
+        using EventFd fd = new();
+        Turns turns = new(Sinks * Rounds);
+        loop.Register(fd, LibcConstants.EPOLLIN, new RecordingSink { DrainOnReady = fd }, 0);
+        for (int i = 0; i < Sinks; i++)
+            loop.AddPollSink(new TurnPoll(turns, i, i == Sinks / 2 ? fd : null));
+        loop.Start();
+
+        Assert.True(turns.WaitAll());
+        Assert.Equal(Enumerable.Range(0, Sinks * Rounds).Select(turn => turn % Sinks), turns.Taken);
+    }
+
+    /// <summary>As queues do whose turn is over before their work is.</summary>
+    [Fact]
+    public void Post_AllSinksPostThemselvesAgain_EachHasOneTurnInEveryRound()
+    {
+        const int Sinks = 64, Rounds = 500;
+        using EventLoop loop = new(new EventLoopOptions { Name = "busy" });
+        Turns turns = new(Sinks * Rounds);
+        for (int i = 0; i < Sinks; i++)
+            loop.Post(new TurnPost(turns, loop), (uint)i);
+        loop.Start();
+
+        Assert.True(turns.WaitAll());
+        Assert.Equal(Enumerable.Range(0, Sinks * Rounds).Select(turn => turn % Sinks), turns.Taken);
+    }
+
     [Fact]
     public void Poll_MaxIsZero_NeverPolls()
     {
