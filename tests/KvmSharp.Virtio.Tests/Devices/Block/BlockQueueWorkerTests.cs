@@ -231,6 +231,31 @@ public sealed class BlockQueueWorkerTests
         Assert.InRange(fixture.Signals, 1, 3);
     }
 
+    /// <summary>However full the ring is: whoever waited before comes after one turn, and the rest after that.</summary>
+    [Fact]
+    public void Turn_RingIsFuller_EndsAtTheBudget()
+    {
+        const int Budget = 256, Requests = 512;
+        MemoryBlockBackend disk = new(DiskBytes);
+        using BlockFixture fixture = new(disk, size: 2 * Requests);
+        VirtQueueState state = fixture.Stop();
+        for (int cookie = 0; cookie < Requests; cookie++)
+            fixture.Add(cookie, VIRTIO_BLK_T_FLUSH, 0);
+        fixture.Driver.Publish();
+        int afterOneTurn = 0;
+        CallSink other = new(() => afterOneTurn = disk.Flushes);
+        fixture.Loop.Invoke(new CallSink(() =>
+        {
+            fixture.Loop.Post(other, 0);
+            fixture.Start(state);
+        }), 0);
+        for (int i = 0; i < Requests; i++)
+            fixture.Take(out _);
+
+        Assert.InRange(afterOneTurn, 1, Budget);
+        Assert.Equal(Requests, disk.Flushes);
+    }
+
     [Fact]
     public void Ring_Broken_IsReportedOnceAndNothingElseHappens()
     {
@@ -243,6 +268,11 @@ public sealed class BlockQueueWorkerTests
         fixture.Loop.Invoke(new NothingSink(), 0);
         Assert.Single(fixture.Faults);
         Assert.Null(fixture.Failure);
+    }
+
+    private sealed class CallSink(Action call) : Core.Events.IEventSink
+    {
+        public void OnReady(uint cookie, uint epollEvents) => call();
     }
 
     private sealed class NothingSink : Core.Events.IEventSink
