@@ -9,7 +9,7 @@ internal sealed class CancelSignals : IDisposable
     private readonly PosixSignalRegistration[] _registrations;
 
     public CancelSignals() =>
-        _registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, OnSignal))];
+        _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal), PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal)];
 
     public CancellationToken Token => _cancel.Token;
 

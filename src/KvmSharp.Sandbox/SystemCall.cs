@@ -17,7 +17,7 @@ public sealed record SystemCall(string Name, Roles Roles, params ArgumentConditi
 /// <param name="Mask">The bits that are looked at.</param>
 /// <param name="Value">What they have to be.</param>
 /// <param name="Roles">Whom it is for.</param>
-public readonly record struct ArgumentCondition(uint Index, ulong Mask, ulong Value, Roles Roles)
+public sealed record ArgumentCondition(uint Index, ulong Mask, ulong Value, Roles Roles)
 {
     public bool IsFor(ThreadRole role) => Roles.Includes(role);
 }

@@ -52,16 +52,16 @@ public sealed class CpuTimesTests
 
     [Fact]
     public void Split_HostTellsTheGuestApart_IsInThreeParts() =>
-        Assert.Equal([("cpu guest", 5), ("cpu kvm", 2), ("cpu vmm", 3)], CpuSplit.Metrics(true, [(new CpuTimes(300, 200, 500), 100)]).Select(m => (m.Name, m.Median)));
+        Assert.Equal([("cpu guest", 5), ("cpu kvm", 2), ("cpu vmm", 3)], CpuSplit.Metrics(true, [new RoundCost(default, new CpuTimes(300, 200, 500), 100)]).Select(m => (m.Name, m.Median)));
 
     [Fact]
-    public void Split_HostDoesNot_IsInTwo() => Assert.Equal(["cpu guest+kvm", "cpu vmm"], CpuSplit.Metrics(false, [(new CpuTimes(300, 700, 0), 100)]).Select(m => m.Name));
+    public void Split_HostDoesNot_IsInTwo() => Assert.Equal(["cpu guest+kvm", "cpu vmm"], CpuSplit.Metrics(false, [new RoundCost(default, new CpuTimes(300, 700, 0), 100)]).Select(m => m.Name));
 
     [Fact]
-    public void Split_PartThatWentBack_IsNothing() => Assert.Equal(0, CpuSplit.Metrics(true, [(new CpuTimes(-10, 5, 20), 5)]).Last().Median);
+    public void Split_PartThatWentBack_IsNothing() => Assert.Equal(0, CpuSplit.Metrics(true, [new RoundCost(default, new CpuTimes(-10, 5, 20), 5)]).Last().Median);
 
     [Fact]
-    public void Split_RoundWithoutOperations_IsNothing() => Assert.Empty(CpuSplit.Metrics(true, [(new CpuTimes(1, 1, 1), 5), (new CpuTimes(1, 1, 1), 0)]));
+    public void Split_RoundWithoutOperations_IsNothing() => Assert.Empty(CpuSplit.Metrics(true, [new RoundCost(default, new CpuTimes(1, 1, 1), 5), new RoundCost(default, new CpuTimes(1, 1, 1), 0)]));
 
     private static volatile bool s_done;
 }

@@ -60,7 +60,7 @@ public sealed partial class ReportPageBrowserTests : IDisposable
         List<Metric> metrics = [new("rate", "1/s", true, [123_456, 234_567])];
         if (side == "kvmsharp")
             metrics.Add(new("exits", "per op", false, [0.25, 0.5]));
-        metrics.AddRange(CpuSplit.Metrics(true, [(new CpuTimes(300, 200, 500), 100), (new CpuTimes(310, 210, 510), 100)]));
+        metrics.AddRange(CpuSplit.Metrics(true, [new RoundCost(default, new CpuTimes(300, 200, 500), 100), new RoundCost(default, new CpuTimes(310, 210, 510), 100)]));
         return metrics;
     }
 

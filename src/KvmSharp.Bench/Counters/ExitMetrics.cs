@@ -5,8 +5,8 @@ namespace KvmSharp.Bench.Counters;
 /// <summary>How often an operation leaves the guest, as figures of a series.</summary>
 internal static class ExitMetrics
 {
-    /// <summary>A sample per round of exits and operations: what is known of every round; nothing without operations.</summary>
-    public static IEnumerable<Metric> Of(IReadOnlyList<(ExitCounts Exits, long Operations)> rounds)
+    /// <summary>What is known of every round, a sample for each; nothing without operations.</summary>
+    public static IEnumerable<Metric> Of(IReadOnlyList<RoundCost> rounds)
     {
         if (rounds.Count == 0 || rounds.Any(r => r.Operations <= 0))
             yield break;

@@ -147,8 +147,9 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
     private static Series Condense(string side, bool guestIsTold, List<GuestSample> samples)
     {
         List<Metric> metrics = [new(samples[0].Work.Figure, samples[0].Work.Unit, true, [.. samples.Select(s => s.Rate)])];
-        metrics.AddRange(ExitMetrics.Of([.. samples.Select(s => (s.Exits, s.Operations))]));
-        metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
+        RoundCost[] rounds = [.. samples.Select(s => new RoundCost(s.Exits, s.Cpu, s.Operations))];
+        metrics.AddRange(ExitMetrics.Of(rounds));
+        metrics.AddRange(CpuSplit.Metrics(guestIsTold, rounds));
         return new Series(side, samples[0].Path.Name, samples[0].Work.Name, "", metrics, []);
     }
 }

@@ -84,8 +84,9 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
             metrics.Add(new("p50", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.50) / 1000)]));
             metrics.Add(new("p99", "us", false, [.. samples.Select(s => Percentile(s.Latency, 0.99) / 1000)]));
             metrics.Add(new("interrupts", "per op", false, [.. samples.Select(s => (double)s.Interrupts / s.Operations)]));
-            metrics.AddRange(ExitMetrics.Of([.. samples.Select(s => (s.Exits, s.Operations))]));
-            metrics.AddRange(CpuSplit.Metrics(guestIsTold, [.. samples.Select(s => (s.Cpu, s.Operations))]));
+            RoundCost[] rounds = [.. samples.Select(s => new RoundCost(s.Exits, s.Cpu, s.Operations))];
+            metrics.AddRange(ExitMetrics.Of(rounds));
+            metrics.AddRange(CpuSplit.Metrics(guestIsTold, rounds));
         }
 
         if (samples.Exists(s => s.Errors > 0))

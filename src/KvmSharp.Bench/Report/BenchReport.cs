@@ -8,4 +8,4 @@ namespace KvmSharp.Bench.Report;
 public sealed record BenchReport(string Bench, IReadOnlyList<Fact> Host, IReadOnlyList<Fact> Settings, IReadOnlyList<Series> Series);
 
 /// <summary>A name and a value for people.</summary>
-public readonly record struct Fact(string Name, string Value);
+public sealed record Fact(string Name, string Value);

@@ -8,9 +8,9 @@ internal static class CpuSplit
     /// <summary>The figures in the order in which charts stack them.</summary>
     public static IReadOnlyList<string> Names { get; } = ["cpu guest", "cpu kvm", "cpu guest+kvm", "cpu vmm"];
 
-    /// <summary>A sample per round of CPU time and operations; nothing without operations.</summary>
+    /// <summary>A sample for each round; nothing without operations.</summary>
     /// <param name="guestIsTold">The host accounts for guests; a KVM that does not enter them by the processor's virtualization may have their time counted as the kernel's.</param>
-    public static IEnumerable<Metric> Metrics(bool guestIsTold, IReadOnlyList<(CpuTimes Times, long Operations)> rounds)
+    public static IEnumerable<Metric> Metrics(bool guestIsTold, IReadOnlyList<RoundCost> rounds)
     {
         if (rounds.Count == 0 || rounds.Any(r => r.Operations <= 0))
             yield break;
@@ -24,6 +24,6 @@ internal static class CpuSplit
         yield return Metric("cpu vmm", t => t.Vmm);
 
         // The host rounds the parts apart from each other, so one may go back a little.
-        Metric Metric(string name, Func<CpuTimes, double> part) => new(name, Unit, false, [.. rounds.Select(r => Math.Max(0, part(r.Times)) / r.Operations)]);
+        Metric Metric(string name, Func<CpuTimes, double> part) => new(name, Unit, false, [.. rounds.Select(r => Math.Max(0, part(r.Cpu)) / r.Operations)]);
     }
 }

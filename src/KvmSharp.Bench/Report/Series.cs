@@ -15,4 +15,4 @@ public sealed record Series(string Side, string Path, string Work, string Comple
 }
 
 /// <summary>Operations that took at least so many nanoseconds, and less than the next bucket says.</summary>
-public readonly record struct LatencyBucket(double Nanoseconds, long Count);
+public sealed record LatencyBucket(double Nanoseconds, long Count);

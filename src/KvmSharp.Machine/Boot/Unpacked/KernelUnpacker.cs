@@ -93,7 +93,7 @@ internal static unsafe class KernelUnpacker
         List<ElfSegment> segments = [.. elf.Segments.Where(s => s.Type == ElfSegment.Load && s.MemoryLength > 0)];
         if (segments.Count is 0 or > CachedKernelHeader.MaxSegments || !segments.TrueForAll(IsSane) || elf.End > (ulong)image.Length)
             return false;
-        ElfSegment text = segments.MinBy(s => s.PhysicalAddress);
+        ElfSegment text = segments.MinBy(s => s.PhysicalAddress)!;
         if (text.VirtualAddress != KernelMap + text.PhysicalAddress)
             return false;
         ulong span = segments.Max(s => s.PhysicalAddress + s.MemoryLength) - text.PhysicalAddress;
