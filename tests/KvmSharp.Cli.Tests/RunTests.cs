@@ -149,7 +149,7 @@ public sealed class RunTests : IDisposable
     {
         string trace = _scratch["trace.json"];
         using Process process = StartAndWaitForOk("--trace", trace);
-        Assert.True(SpinWait.SpinUntil(() => TraceDocument.Read(trace).OfCategory("exit").Length > 0, CliProgram.TimeoutMs));
+        Assert.True(SpinWait.SpinUntil(() => TraceDocument.ReadGrowing(trace).OfCategory("exit").Length > 0, CliProgram.TimeoutMs));
         CliProgram.Signal(process, signal);
         CliProgram.Finish(process);
 

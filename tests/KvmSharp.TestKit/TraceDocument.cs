@@ -17,9 +17,32 @@ public sealed class TraceDocument
     /// <summary>What the file says it lacks.</summary>
     public long Lost { get; }
 
-    public static TraceDocument Read(string path)
+    public static TraceDocument Read(string path) => Parse(File.ReadAllBytes(path));
+
+    /// <summary>
+    /// A trace that is still written: it is whole after every write, but reading takes two steps (the size, then the bytes), and what a write changed between
+    /// them is read again. What is broken and stays as it is throws.
+    /// </summary>
+    public static TraceDocument ReadGrowing(string path)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        while (true)
+        {
+            byte[] bytes = File.ReadAllBytes(path);
+            try
+            {
+                return Parse(bytes);
+            }
+            catch (JsonException) when (Changes(path, bytes))
+            {
+            }
+        }
+    }
+
+    private static bool Changes(string path, byte[] bytes) => SpinWait.SpinUntil(() => !File.ReadAllBytes(path).AsSpan().SequenceEqual(bytes), 100);
+
+    private static TraceDocument Parse(byte[] bytes)
+    {
+        using JsonDocument document = JsonDocument.Parse(bytes);
         JsonElement root = document.RootElement.Clone();
         JsonElement[] events = [.. root.GetProperty("traceEvents").EnumerateArray()];
         foreach (JsonElement one in events)

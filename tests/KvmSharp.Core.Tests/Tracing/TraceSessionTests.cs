@@ -54,12 +54,12 @@ public sealed class TraceSessionTests : IDisposable
     public void Session_ReadWhileItGrows_IsWholeAtAnyMoment()
     {
         using TraceSession session = Start();
-        Assert.NotEmpty(TraceDocument.Read(_path).Events);
+        Assert.NotEmpty(TraceDocument.ReadGrowing(_path).Events);
         for (int i = 1; i <= 20; i++)
         {
             Tracer.Notification(s_device);
             int expected = i;
-            Assert.True(SpinWait.SpinUntil(() => TraceDocument.Read(_path).OfCategory("notification").Length == expected, 10_000));
+            Assert.True(SpinWait.SpinUntil(() => TraceDocument.ReadGrowing(_path).OfCategory("notification").Length == expected, 10_000));
         }
     }
 
