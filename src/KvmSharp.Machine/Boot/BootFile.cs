@@ -88,15 +88,30 @@ internal sealed unsafe class BootFile : IDisposable
     /// Reads part of the file straight into guest RAM. The caller has checked the range against the file; false when the guest
     /// range is not wholly in RAM.
     /// </summary>
-    internal bool TryReadToGuest(GuestMemory memory, ulong address, ulong offset, ulong length)
+    internal bool TryReadToGuest(GuestMemory memory, ulong address, ulong offset, ulong length, LoadHelper? helper = null)
     {
         if (length == 0)
             return true;
         if (offset > Length || length > Length - offset || !memory.TryGetPointer(new(address), length, out byte* host))
             return false;
-        ulong sent = SendToGuest(memory, address, offset, length);
-        ReadExactly(offset + sent, host + sent, length - sent);
+        ulong before = address % LoadHelper.PieceBytes;
+        ulong pieces = (before + length + LoadHelper.PieceBytes - 1) / LoadHelper.PieceBytes;
+        if (helper is null || pieces < LoadHelper.WorthSharing)
+            Send(0, length);
+        else
+            // The kernel lets one thread at a time write to the memory's file; the other one fills the mapping.
+            helper.Copy(pieces, piece => Send(Start(piece), Start(piece + 1)), piece => Read(Start(piece), Start(piece + 1)));
         return true;
+
+        ulong Start(ulong piece) => piece == 0 ? 0 : Math.Min(length, (piece * LoadHelper.PieceBytes) - before);
+
+        void Send(ulong from, ulong to)
+        {
+            ulong sent = SendToGuest(memory, address + from, offset + from, to - from);
+            Read(from + sent, to);
+        }
+
+        void Read(ulong from, ulong to) => ReadExactly(offset + from, host + from, to - from);
     }
 
     internal BootException Error(string what) => new($"{Role} '{Path}' {what}");

@@ -59,7 +59,7 @@ internal sealed class ElfImage
     }
 
     /// <summary>Checks every PT_LOAD against file and RAM, loads it at its physical address and clears its bss.</summary>
-    internal IReadOnlyList<LoadedRange> LoadSegments(GuestMemory memory)
+    internal IReadOnlyList<LoadedRange> LoadSegments(GuestMemory memory, LoadHelper? helper)
     {
         List<LoadedRange> loaded = [];
         foreach (ElfSegment s in _segments)
@@ -74,7 +74,7 @@ internal sealed class ElfImage
             LoadedRange range = new(s.PhysicalAddress, s.PhysicalAddress + s.MemoryLength);
             if (loaded.Exists(other => range.Start < other.End && other.Start < range.End))
                 throw _file.Error("has ELF segments that overlap in memory; build it again");
-            _file.TryReadToGuest(memory, s.PhysicalAddress, s.Offset, s.FileLength);
+            _file.TryReadToGuest(memory, s.PhysicalAddress, s.Offset, s.FileLength, helper);
             GuestClear.Clear(memory, s.PhysicalAddress + s.FileLength, s.MemoryLength - s.FileLength);
             loaded.Add(range);
         }

@@ -10,19 +10,21 @@ namespace KvmSharp.Machine.Boot;
 /// </summary>
 internal sealed class GuestLoad : IDisposable
 {
+    private readonly LoadHelper _helper = new();
     private readonly Thread _thread;
     private BootEntry? _entry;
     private ExceptionDispatchInfo? _failure;
 
     internal GuestLoad(GuestMemory memory, BootRequest request)
     {
-        _thread = HostThread.Create("boot", ThreadRole.Control, () => Run(memory, request));
+        _thread = HostThread.Create("boot", ThreadRole.Control, () => Run(memory, request with { Helper = _helper }));
         _thread.Start();
     }
 
-    /// <summary>Waits for the end of the load. Throws what <see cref="KernelLoader.Load"/> threw.</summary>
+    /// <summary>Helps until the end of the load. Throws what <see cref="KernelLoader.Load"/> threw.</summary>
     internal BootEntry Finish()
     {
+        _helper.Help();
         _thread.Join();
         _failure?.Throw();
         return _entry!;
@@ -40,6 +42,10 @@ internal sealed class GuestLoad : IDisposable
         catch (Exception e)
         {
             _failure = ExceptionDispatchInfo.Capture(e);
+        }
+        finally
+        {
+            _helper.End();
         }
     }
 }

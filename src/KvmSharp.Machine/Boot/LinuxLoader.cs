@@ -25,7 +25,7 @@ internal static class LinuxLoader
         byte[] commandLine = BootText.Encode("kernel command line", request.CommandLine, limit);
 
         using CachedKernel? unpacked = OpenUnpacked(memory, request, kernel, header);
-        LoadedRange image = unpacked is null ? LoadPacked(memory, kernel, header) : new(unpacked.LinkStart, unpacked.LinkStart + unpacked.Span);
+        LoadedRange image = unpacked is null ? LoadPacked(memory, request, kernel, header) : new(unpacked.LinkStart, unpacked.LinkStart + unpacked.Span);
         (ulong initrd, ulong initrdLength) = LoadInitrd(memory, request, header, image.End);
         ulong entry = image.Start + Entry64;
         var random = false;
@@ -33,7 +33,7 @@ internal static class LinuxLoader
         {
             ulong ceiling = initrd != 0 && initrd < memory.Regions[0].End ? initrd : memory.Regions[0].End;
             KernelPlacement placement = KernelPlacement.Choose(unpacked, header.KernelAlignment, ceiling, request.CommandLine);
-            unpacked.LoadTo(memory, placement.Load, placement.Delta);
+            unpacked.LoadTo(memory, placement.Load, placement.Delta, request.Helper);
             image = new(placement.Load, placement.Load + unpacked.Span);
             entry = placement.Load + unpacked.Entry;
             random = placement.IsRandom;
@@ -79,12 +79,12 @@ internal static class LinuxLoader
     }
 
     /// <summary>As the file has it, to unpack itself; returns all that it will then use.</summary>
-    private static LoadedRange LoadPacked(GuestMemory memory, BootFile kernel, LinuxSetupHeader header)
+    private static LoadedRange LoadPacked(GuestMemory memory, BootRequest request, BootFile kernel, LinuxSetupHeader header)
     {
         ulong load = PlaceKernel(memory, kernel, header);
         ulong reach = Math.Max(header.InitSize, header.SystemLength);
         ulong length = Math.Min(kernel.Length - header.SetupLength, reach);
-        return kernel.TryReadToGuest(memory, load, header.SetupLength, length) ? new(load, load + reach) : throw TooLarge(kernel, reach, memory);
+        return kernel.TryReadToGuest(memory, load, header.SetupLength, length, request.Helper) ? new(load, load + reach) : throw TooLarge(kernel, reach, memory);
     }
 
     /// <summary>At the preferred address if that is RAM (no relocation needed then), else as low as the alignment allows.</summary>
@@ -112,7 +112,7 @@ internal static class LinuxLoader
         ulong address = PlaceBelow(top, file.Length, kernelEnd);
         if (address == 0 && header.InitrdAbove4G && regions.Length > 1)
             address = PlaceBelow(regions[^1].End, file.Length, regions[^1].Start.Value);
-        if (address == 0 || !file.TryReadToGuest(memory, address, 0, file.Length))
+        if (address == 0 || !file.TryReadToGuest(memory, address, 0, file.Length, request.Helper))
             throw file.Error($"is {file.Length} bytes and does not fit beside the kernel in {memory.SizeBytes >> 20} MiB of guest memory; give the guest more memory");
         return (address, file.Length);
     }

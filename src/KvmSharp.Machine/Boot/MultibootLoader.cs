@@ -18,7 +18,7 @@ internal static class MultibootLoader
         }
         else if (elf is not null)
         {
-            loaded = elf.LoadSegments(memory);
+            loaded = elf.LoadSegments(memory, request.Helper);
             entry = PhysicalEntry(elf);
         }
         else

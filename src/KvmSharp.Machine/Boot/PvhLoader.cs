@@ -15,7 +15,7 @@ internal static class PvhLoader
     internal static BootEntry Load(GuestMemory memory, BootRequest request, BootFile kernel, ElfImage image, ulong entry)
     {
         byte[] commandLine = BootText.Encode("kernel command line", request.CommandLine, CommandLineLimit);
-        IReadOnlyList<LoadedRange> loaded = image.LoadSegments(memory);
+        IReadOnlyList<LoadedRange> loaded = image.LoadSegments(memory, request.Helper);
         if (!ImagePlacement.Contains(loaded, entry))
             throw kernel.Error($"has a PVH entry at 0x{entry:x}, outside its segments; build it again");
         LowMemory low = new(memory, loaded);
@@ -68,7 +68,7 @@ internal static class PvhLoader
         {
             using BootFile file = BootFile.Open(i == 0 ? "initrd" : "module", modules[i].Path, request.Files);
             ulong address = file.Length <= top ? BootLayout.AlignDown(top - file.Length, GuestMemory.PageSize) : 0;
-            if (address < floor || !file.TryReadToGuest(memory, address, 0, file.Length))
+            if (address < floor || !file.TryReadToGuest(memory, address, 0, file.Length, request.Helper))
                 throw ImagePlacement.DoesNotFit(file, memory);
             Span<byte> entry = list.AsSpan(i * ModuleLength);
             BinaryPrimitives.WriteUInt64LittleEndian(entry, address);

@@ -38,14 +38,14 @@ internal sealed unsafe class CachedKernel : IDisposable
     }
 
     /// <summary>Copies it to physical address <paramref name="load"/>, where all is RAM, and moves what it refers to by <paramref name="delta"/>.</summary>
-    internal void LoadTo(GuestMemory memory, ulong load, ulong delta)
+    internal void LoadTo(GuestMemory memory, ulong load, ulong delta, LoadHelper? helper)
     {
         if (!memory.TryGetPointer(new(load), Span, out byte* host))
             throw _file.Error("does not fit the guest's memory");
         for (int i = 0; i < _header.SegmentCount; i++)
         {
             CachedSegment s = _header.Segments[i];
-            _file.TryReadToGuest(memory, load + s.Offset, s.FileOffset, s.FileLength);
+            _file.TryReadToGuest(memory, load + s.Offset, s.FileOffset, s.FileLength, helper);
             GuestClear.Clear(memory, load + s.Offset + s.FileLength, s.MemoryLength - s.FileLength);
         }
 
