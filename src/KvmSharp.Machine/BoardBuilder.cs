@@ -29,14 +29,15 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         KvmSystem system = hostEnds.Kvm(config.KvmDevice);
         if (config.Cpus.Count > system.MaxVcpus)
             throw new ConfigException($"{config.Cpus.Count} cpus are more than this host's KVM allows", $"use at most {system.MaxVcpus}");
+        // First, as it takes longest.
+        GuestMemoryOptions options = config.Memory.ToOptions();
+        GuestMemory memory = Own(GuestMemory.Create(options with { File = hostEnds.MemoryFile(options) }));
+        var load = Own(new GuestLoad(memory, MakeBootRequest()));
+
         KvmVm vm = Own(KvmVm.Create(system, VmOptions()));
         CpuidBuilder cpuid = MakeCpuid(vm);
         int addressBits = AddressBits(cpuid);
         CheckMemoryFits(addressBits);
-
-        GuestMemoryOptions options = config.Memory.ToOptions();
-        GuestMemory memory = Own(GuestMemory.Create(options with { File = hostEnds.MemoryFile(options) }));
-        var load = Own(new GuestLoad(memory, MakeBootRequest()));
         vm.AddMemory(memory);
 
         var counters = new DeviceExitCounters(config.Cpus.Count);
