@@ -109,7 +109,7 @@ public sealed class ExitCounterTests : IDisposable
         AddMachine(Environment.ProcessId, 12, "700\n", "30\n", "20\n", "5\n");
         var sources = new ExitSources(null, new KvmDebugfs(_folder.FullName));
         using var run = new CountingRun();
-        using ExitSources.Probe probe = sources.Watch(run, usesKvm: true);
+        using ExitSources.Probe probe = sources.Watch(run, isPeer: false);
 
         ExitCounts before = probe.Read();
         AddMachine(Environment.ProcessId, 12, "800\n", "31\n", "22\n", "8\n");
@@ -125,7 +125,7 @@ public sealed class ExitCounterTests : IDisposable
     {
         var sources = new ExitSources(new QemuPeer(Accelerator: "tcg"), new KvmDebugfs(_folder.FullName));
         using var run = new CountingRun();
-        using ExitSources.Probe probe = sources.Watch(run, usesKvm: false);
+        using ExitSources.Probe probe = sources.Watch(run, isPeer: true);
 
         Assert.Equal(default, probe.Read() - probe.Read());
         Assert.Contains("without KVM", sources.Facts.First().Value, StringComparison.Ordinal);
@@ -136,7 +136,7 @@ public sealed class ExitCounterTests : IDisposable
     {
         var sources = new ExitSources(null, new KvmDebugfs(Path.Combine(_folder.FullName, "kvm")));
         using var run = new CountingRun();
-        using ExitSources.Probe probe = sources.Watch(run, usesKvm: true);
+        using ExitSources.Probe probe = sources.Watch(run, isPeer: false);
 
         ExitCounts between = probe.Read() - probe.Read();
 

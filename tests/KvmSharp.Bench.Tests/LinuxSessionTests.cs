@@ -81,7 +81,7 @@ public sealed class LinuxSessionTests
 
     private static List<GuestSample> Follow(ScriptedRun run, GuestPath path, Func<long>? countPackets = null)
     {
-        using ExitSources.Probe exits = new ExitSources(peer: null).Watch(run, usesKvm: true);
+        using ExitSources.Probe exits = new ExitSources(peer: null).Watch(run, isPeer: false);
         return new LinuxSession(run, exits, path, countPackets, _ => { }).Run();
     }
 

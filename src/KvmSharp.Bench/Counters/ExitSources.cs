@@ -39,8 +39,8 @@ internal sealed class ExitSources
     ];
 
     /// <summary>Follows one run, which the caller disposes after it.</summary>
-    /// <param name="usesKvm">Its guest runs on KVM.</param>
-    public Probe Watch(IGuestRun run, bool usesKvm) => new(this, run, usesKvm);
+    /// <param name="isPeer">It is the peer, whose guest may not run on KVM: then nothing counts.</param>
+    public Probe Watch(IGuestRun run, bool isPeer) => new(this, run, !isPeer || _peerUsesKvm);
 
     /// <summary>Reads the counters of one run.</summary>
     public sealed class Probe(ExitSources sources, IGuestRun run, bool usesKvm) : IDisposable

@@ -82,7 +82,7 @@ public sealed class GuestBench(GuestOptions options, ILoggerFactory loggers, Act
                 using IGuestRun run = side == OurSide ? new KvmSharpRun(Machine(path, end), loggers) : new QemuRun(options.Peer!.Program, PeerArguments(path, end), okStatus: 0);
                 limit.CancelAfter(BootMs + (path.Works.Count * (options.Seconds + 1) * 1000 * PatienceFactor));
                 using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
-                using ExitSources.Probe exits = _exits.Watch(run, usesKvm: side == OurSide || options.Peer!.Accelerator == "kvm");
+                using ExitSources.Probe exits = _exits.Watch(run, isPeer: side != OurSide);
                 var session = new LinuxSession(run, exits, path, path.IsNetwork ? GuestNetwork.CountPackets : null, result => progress($"{what}: {result}"));
                 foreach (GuestSample sample in session.Run())
                     _samples.Add((side, sample));

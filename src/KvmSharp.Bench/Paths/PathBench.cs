@@ -45,7 +45,7 @@ public sealed class PathBench(PathOptions options, ILoggerFactory loggers, Actio
         using CancellationTokenRegistration stop = limit.Token.Register(run.Stop);
         try
         {
-            using ExitSources.Probe exits = _exits.Watch(run, usesKvm: side == OurSide || options.Peer!.Accelerator == "kvm");
+            using ExitSources.Probe exits = _exits.Watch(run, isPeer: side != OurSide);
             using var session = new GuestSession(run, exits, scratch.Tap, what => progress($"round {round + 1} of {options.Rounds}, {side}: {what}"));
             _samples.AddRange(session.Run().Select(sample => (side, sample)));
         }
