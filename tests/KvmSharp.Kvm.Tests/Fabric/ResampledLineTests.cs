@@ -81,7 +81,9 @@ public sealed class ResampledLineTests : IDisposable
         machine.Exits.WaitForHandler(6);
         Thread.Sleep(20);
 
-        Assert.InRange(machine.Exits.HandlerRuns, 6, 6 + OneMore);
+        // The fourth run may be the other line's, while this one is being asserted once more: KVM does that by a work queue, which may come after the sixth.
+        const int stillUnderWay = 1;
+        Assert.InRange(machine.Exits.HandlerRuns, 6, 6 + stillUnderWay + OneMore);
     }
 
     [Fact]
