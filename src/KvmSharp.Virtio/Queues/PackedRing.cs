@@ -103,15 +103,6 @@ internal unsafe struct PackedRing
         return true;
     }
 
-    /// <summary>
-    /// Takes back what a process that died had put into the ring as used and not published: behind what is published next, the driver would come upon it.
-    /// </summary>
-    public readonly void ClearStaged()
-    {
-        for (uint position = _used; position != _avail; position = Advance(position, 1))
-            Volatile.Write(ref FlagsOf(EntryAt(position)), position < _size ? AvailBit : UsedBit);
-    }
-
     /// <summary>Puts the chain popped last back.</summary>
     public void Unpop(ushort count) => _avail = Advance(_avail, 2 * _size - count);
 
@@ -165,8 +156,8 @@ internal unsafe struct PackedRing
 
     public readonly bool HasAvailable => IsAvailable(Volatile.Read(ref FlagsOf(EntryAt(_avail))), _avail);
 
-    /// <summary>Adds a descriptor of a chain that was popped; <paramref name="count"/> includes it.</summary>
-    public readonly VirtQueueFault AddDescriptor(ChainSegments segments, ulong address, uint length, ushort flags, ushort count)
+    /// <summary>Adds a descriptor of the chain that is popped; <paramref name="count"/> includes it.</summary>
+    private readonly VirtQueueFault AddDescriptor(ChainSegments segments, ulong address, uint length, ushort flags, ushort count)
     {
         if ((flags & VRING_DESC_F_INDIRECT) == 0)
             return segments.Add(address, length, (flags & VRING_DESC_F_WRITE) != 0);

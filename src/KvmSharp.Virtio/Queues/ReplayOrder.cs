@@ -1,6 +1,6 @@
 namespace KvmSharp.Virtio.Queues;
 
-/// <summary>Chains that an earlier process took and did not finish, in the order in which it took them.</summary>
+/// <summary>Chains that an earlier process took and did not finish, in the order in which it took them: the first entry of each, or its head.</summary>
 internal sealed class ReplayOrder(ushort size)
 {
     private readonly ushort[] _entries = new ushort[size];
@@ -10,6 +10,9 @@ internal sealed class ReplayOrder(ushort size)
 
     /// <summary>What is left of them.</summary>
     public int Count => _added - _taken;
+
+    /// <summary>All, whether taken or not.</summary>
+    public ReadOnlySpan<ushort> Entries => _entries.AsSpan(0, _added);
 
     /// <summary>Above those of all that were added.</summary>
     public ulong NextCounter { get; private set; }

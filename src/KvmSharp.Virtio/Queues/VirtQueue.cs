@@ -41,7 +41,7 @@ public sealed class VirtQueue
     public int InFlight => _inFlight.Count;
 
     /// <summary>True if <see cref="TryPop"/> would look at something: a chain or a violation.</summary>
-    public bool HasAvailable => Fault == VirtQueueFault.None && (_packed ? _packedRing.HasAvailable || _packedRecord is { HasReplays: true } : _split.HasAvailable || _splitRecord is { HasReplays: true });
+    public bool HasAvailable => Fault == VirtQueueFault.None && (_packed ? _packedRing.HasAvailable : _split.HasAvailable || _splitRecord is { HasReplays: true });
 
     /// <summary>
     /// Resolves the areas and checks everything the driver, or a snapshot, has said about the queue. On a fault
@@ -75,8 +75,6 @@ public sealed class VirtQueue
         fault = isPacked
             ? PackedRing.Open(config, memory, features, state, out packed)
             : SplitRing.Open(config, memory, features, state, out split);
-        if (fault == VirtQueueFault.None && packedRecord is { HasReplays: true })
-            packed.ClearStaged();
         if (fault == VirtQueueFault.None)
         {
             queue = new VirtQueue(config, memory, features)
@@ -84,6 +82,8 @@ public sealed class VirtQueue
                 _split = split, _packedRing = packed, _splitRecord = splitRecord, _packedRecord = packedRecord,
                 _writes = log is null ? null : new QueueWrites(log, memory, config, isPacked),
             };
+            // What an earlier process had taken was put back.
+            queue._writes?.MarkAreas();
         }
 
         return fault;
@@ -125,12 +125,17 @@ public sealed class VirtQueue
     /// <summary>Puts back the chain that was popped last, as if it had not been. Nothing may have been pushed since.</summary>
     public void Unpop(VirtQueueToken token)
     {
-        Debug.Assert(_splitRecord is null && _packedRecord is null, "what is noted as in flight cannot be put back");
+        Debug.Assert(_splitRecord is null, "heads that are noted cannot be put back: devices that do it keep order, and need no notes");
         _inFlight.Untake(token);
         if (_packed)
+        {
+            _packedRecord?.Untake(token.Slot);
             _packedRing.Unpop(token.DescriptorCount);
+        }
         else
+        {
             _split.Unpop();
+        }
     }
 
     /// <summary>
@@ -241,8 +246,6 @@ public sealed class VirtQueue
 
     private unsafe bool TryPopPacked(out ushort id, out ushort count, out ushort entry, out VirtQueueFault fault)
     {
-        if (_packedRecord is not null && _packedRecord.TryTakeReplay(out entry))
-            return TryReplayPacked(entry, out id, out count, out fault);
         entry = 0;
         uint position = _packedRing.Next;
         if (!_packedRing.TryPop(_segments, out id, out count, out fault))
@@ -251,21 +254,5 @@ public sealed class VirtQueue
             return true;
         fault = VirtQueueFault.Oversubscribed;
         return false;
-    }
-
-    private bool TryReplayPacked(ushort entry, out ushort id, out ushort count, out VirtQueueFault fault)
-    {
-        _segments.Clear();
-        id = 0;
-        fault = VirtQueueFault.None;
-        ushort total = _packedRecord!.CountOf(entry);
-        for (count = 0; count < total && fault == VirtQueueFault.None;)
-        {
-            count++;
-            _packedRecord.Read(ref entry, out ulong address, out uint length, out ushort flags, out id);
-            fault = _packedRing.AddDescriptor(_segments, address, length, flags, count);
-        }
-
-        return fault == VirtQueueFault.None;
     }
 }
