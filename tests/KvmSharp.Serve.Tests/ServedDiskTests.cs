@@ -126,15 +126,16 @@ public sealed class ServedDiskTests
     public void BackEnd_EndsAndComesBack_TheDriverSeesAPause(ulong features)
     {
         using ServedDisk disk = new();
-        VirtioDeviceBed bed = disk.Start(features);
+        VirtioDeviceBed bed = disk.Start(features, queues: 2);
         for (int life = 0; life < 3; life++)
         {
             for (int i = 0; i < 10; i++)
-                Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_OUT, i));
+                Assert.Equal(0, disk.Run(i % 2, VirtioBlk.VIRTIO_BLK_T_OUT, i));
             disk.Restart();
         }
 
         Assert.Equal(0, disk.Run(0, VirtioBlk.VIRTIO_BLK_T_FLUSH, 0));
+        Assert.Equal(0, disk.Run(1, VirtioBlk.VIRTIO_BLK_T_FLUSH, 0));
         Assert.Empty(bed.Interrupt.Faults);
     }
 

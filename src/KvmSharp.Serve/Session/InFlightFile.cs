@@ -26,13 +26,14 @@ internal sealed unsafe class InFlightFile : IDisposable
     /// <summary>A new one, all zero, which is whoever's asked. Throws <see cref="ProtocolException"/> for numbers out of range.</summary>
     public static FileDescriptor Create(ref VhostUserInflight layout)
     {
+        // Exactly: whoever looks for a vring's part divides it by their number.
         layout.MapSize = SizeOf(layout.Queues, layout.QueueSize);
         layout.MapOffset = 0;
         fixed (byte* name = "kvmsharp-inflight\0"u8)
         {
             int fd = Libc.memfd_create(name, LibcConstants.MFD_CLOEXEC);
             FileDescriptor file = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("memfd_create");
-            if (Libc.ftruncate(fd, (long)layout.MapSize) == 0)
+            if (Libc.ftruncate(fd, (long)Pages(layout.MapSize)) == 0)
                 return file;
             LinuxException error = LinuxException.FromLastError("ftruncate");
             file.Dispose();
@@ -48,7 +49,7 @@ internal sealed unsafe class InFlightFile : IDisposable
         if (layout.MapSize < size || layout.MapOffset % GuestMemory.PageSize != 0)
             throw new ProtocolException($"{layout.MapSize} bytes at offset {layout.MapOffset} for what is in flight");
         SharedFile.Check(file, layout.MapOffset, size);
-        return new InFlightFile(new LentMapping(file, size, layout.MapOffset, lost), layout.Queues, layout.QueueSize);
+        return new InFlightFile(new LentMapping(file, Pages(size), layout.MapOffset, lost), layout.Queues, layout.QueueSize);
     }
 
     /// <summary>The part of a vring; null: it has none.</summary>
@@ -56,7 +57,9 @@ internal sealed unsafe class InFlightFile : IDisposable
 
     public void Dispose() => _mapping.Dispose();
 
+    private static ulong Pages(ulong bytes) => (bytes + GuestMemory.PageSize - 1) & ~(GuestMemory.PageSize - 1);
+
     private static ulong SizeOf(ushort queues, ushort queueSize) => queues is > 0 and <= VhostUserBackend.MaxVrings && queueSize is > 0 and <= ServedRings.MaxVringSize
-        ? (queues * InFlightRegion.SizeOf(queueSize) + GuestMemory.PageSize - 1) & ~(GuestMemory.PageSize - 1)
+        ? queues * InFlightRegion.SizeOf(queueSize)
         : throw new ProtocolException($"{queues} vrings of {queueSize} entries in flight");
 }
