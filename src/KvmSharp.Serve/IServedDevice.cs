@@ -1,4 +1,3 @@
-using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Virtio;
 
 namespace KvmSharp.Serve;
@@ -17,14 +16,11 @@ public interface IServedDevice : IDisposable
     /// <summary>What has passed through it since it was made; null: that is not counted. Any thread.</summary>
     PortStatistics? Statistics => null;
 
-    /// <summary>What it understands besides what every device does.</summary>
-    VhostUserFeatures ProtocolFeatures => VhostUserFeatures.None;
+    /// <summary>Every queue of it gives chains back in the order in which it took them: a split ring tells where it stands, whoever served it.</summary>
+    bool KeepsOrder => false;
 
     /// <summary>What is behind it has another size now: if it shows, the guest is told.</summary>
     void OnResized()
     {
     }
-
-    /// <summary>A request of those features. False: not known, or nonsense, which ends the connection.</summary>
-    bool TryHandle(VhostUserRequest request, ReadOnlySpan<byte> payload) => false;
 }

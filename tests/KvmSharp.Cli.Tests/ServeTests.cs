@@ -1,13 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
+using KvmSharp.Backends.Net;
 using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Cli.Tests.Support;
 using KvmSharp.TestKit;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio;
 using KvmSharp.Virtio.Devices.Block;
+using KvmSharp.Virtio.Devices.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Mono.Unix.Native;
+using static KvmSharp.Abi.Virtio.VirtioNet;
 using static KvmSharp.TestKit.Virtio.VirtioDeviceBed;
 
 namespace KvmSharp.Cli.Tests;
@@ -18,10 +21,15 @@ public sealed class ServeTests : IDisposable
     private const ulong Header = Data, Status = Data + 0x1000, Content = Data + 0x2000;
 
     private readonly ScratchFolder _scratch = new();
+    private string[] _command;
     private Process? _server;
     private Thread? _killer;
 
-    public ServeTests() => _scratch.Write("image", new byte[Block * Blocks]);
+    public ServeTests()
+    {
+        _scratch.Write("image", new byte[Block * Blocks]);
+        _command = ["serve", "blk", "--image", _scratch["image"], "--socket", _scratch["socket"]];
+    }
 
     public void Dispose()
     {
@@ -73,6 +81,31 @@ public sealed class ServeTests : IDisposable
             Assert.Equal((byte)block, image[block % Blocks * Block]);
     }
 
+    /// <summary>Buffers of both ways come back once and in order, and frames are whole, whichever process had them.</summary>
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc | VirtioFeatures.InOrder)]
+    public void KilledWhileFramesPass_AndStartedAgain_LosesNoBuffer(ulong ring)
+    {
+        const int Deaths = 6, Frames = 500;
+        _command = ["serve", "net", "--port", $"null,generate={FrameTraffic.FrameBytes}", "--socket", _scratch["socket"]];
+        Serve();
+        VhostUserNet end = new(VhostUserBackend.Connect(_scratch["socket"], VhostUserOptions.Net(256, null)), 1, null);
+        VirtioNetOptions options = new() { Mac = new MacAddress(0x5254_0012_3456), LinkCheckNs = 0 };
+        using VirtioDeviceBed bed = new(loop => new VhostUserNetDevice(options, end.Backend, end, loop), ring | 1UL << VIRTIO_NET_F_MRG_RXBUF, queueSize: 64);
+        bed.Start();
+        FrameTraffic traffic = new(bed);
+        for (int life = 0; life <= Deaths; life++)
+        {
+            traffic.Pass(Frames, CliProgram.TimeoutMs);
+            if (life < Deaths)
+                Replace();
+        }
+
+        Assert.Empty(bed.Interrupt.Faults);
+    }
+
     /// <summary>With a front end that asks for nothing. What the runtime has to do after the start is not ours.</summary>
     [Fact]
     public void Idle_WakesNoThread()
@@ -106,7 +139,7 @@ public sealed class ServeTests : IDisposable
 
     private void Serve()
     {
-        _server = CliProgram.Start("serve", "blk", "--image", _scratch["image"], "--socket", _scratch["socket"]);
+        _server = CliProgram.Start(_command);
         Assert.True(SpinWait.SpinUntil(() => ListeningSockets.Contain(_scratch["socket"]), CliProgram.TimeoutMs));
     }
 

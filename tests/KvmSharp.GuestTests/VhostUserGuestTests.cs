@@ -27,6 +27,7 @@ public sealed class VhostUserGuestTests(GuestHost host)
         Assert.Equal(1, RunningProcess.Count(result.Output, Returned));
     }
 
+    /// <summary>One with split rings, the other with packed ones.</summary>
     [Fact]
     public void Run_TwoGuestsOnOurSwitchThatDies_ExchangeDataBeforeAndAfter()
     {
@@ -35,6 +36,7 @@ public sealed class VhostUserGuestTests(GuestHost host)
         AssertExchange(result, "carrier_lost", "carrier_back", "reachable_again");
         Assert.Equal(result.Value("other.data"), result.Value("again.received"));
         Assert.Equal(result.Value("other.data"), result.Value("again.sent"));
+        Assert.Equal('1', result.Value("eth0.features")![34]);
         Assert.Equal(2, RunningProcess.Count(result.Output, Gone));
         Assert.Equal(2, RunningProcess.Count(result.Output, Returned));
     }

@@ -17,7 +17,7 @@ public sealed class ProtocolFeatureTests
 
     public static TheoryData<VhostUserFeatures, bool> OfADisk => Combinations(MultiQueue, ReplyAck, Slots, Status, BackendReq, InFlight);
 
-    public static TheoryData<VhostUserFeatures, bool> OfANetwork => Combinations(ReplyAck, Slots, Status, BackendReq, ResetDevice);
+    public static TheoryData<VhostUserFeatures, bool> OfANetwork => Combinations(ReplyAck, Slots, Status, BackendReq, ResetDevice, InFlight);
 
     [Theory]
     [MemberData(nameof(OfADisk))]

@@ -22,17 +22,17 @@ internal static class VhostUserNetModule
             return;
         }
 
-        VhostUserNet end = board.HostEnds.Get(config, () => Open(board, config, logger));
         VirtioNetOptions options = NetModule.OptionsOf(board, config, logger);
+        VhostUserNet end = board.HostEnds.Get(config, () => Open(board, config, options));
         EventLoop loop = board.IoThreads.Get(config.Virtio, 1)[0];
         board.Virtio.Attach(config.Virtio, new VhostUserNetDevice(options, end.Backend, new BorrowedNetBackend(end), loop));
     }
 
-    private static VhostUserNet Open(BoardContext board, VhostUserNetConfig config, ILogger logger)
+    private static VhostUserNet Open(BoardContext board, VhostUserNetConfig config, VirtioNetOptions device)
     {
-        VhostUserOptions options = VhostUserOptions.Net(config.Mtu);
+        VhostUserOptions options = VhostUserOptions.Net(device.QueueSize, config.Mtu);
         VhostUserBackend backend = config.Server
-            ? VhostUserBackend.Accept(config.Socket, options, message => logger.LogWarning("{Message}", message), board.HostEnds.Host.Stop, board.HostEnds.Paths)
+            ? VhostUserBackend.Accept(config.Socket, options, message => device.Logger.LogWarning("{Message}", message), board.HostEnds.Host.Stop, board.HostEnds.Paths)
             : VhostUserBackend.Connect(config.Socket, options, board.HostEnds.Paths);
         return new VhostUserNet(backend, config.Queues, config.Mtu);
     }

@@ -1,5 +1,4 @@
 using KvmSharp.Backends.Block;
-using KvmSharp.Backends.Vhost.User;
 using KvmSharp.Core.Events;
 using KvmSharp.Machine.Config;
 using KvmSharp.Machine.Modules;
@@ -37,8 +36,6 @@ internal sealed class BlkDevice : IServedDevice
     }
 
     public IVirtioDevice Device => _disk;
-
-    public VhostUserFeatures ProtocolFeatures => VhostUserFeatures.InflightShmFd;
 
     public int QueueNumber => _disk.Identity.QueueSizes.Count;
 

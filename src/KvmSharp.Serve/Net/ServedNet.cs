@@ -11,6 +11,8 @@ internal sealed class ServedNet(IVirtioDevice device, int pairs) : IServedDevice
 
     public int QueueNumber => pairs;
 
+    public bool KeepsOrder => true;
+
     public PortStatistics? Statistics => device is NetPort port
         ? new PortStatistics(Sum(port.Pairs.Select(p => p.Sent)), Sum(port.Pairs.Select(p => p.Receiver.Counters)))
         : null;

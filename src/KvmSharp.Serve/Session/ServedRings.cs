@@ -16,19 +16,26 @@ internal sealed class ServedRings
 
     private readonly IVirtioDevice _device;
     private readonly FrontEndLines _lines;
+    private readonly bool _keepsOrder;
     private readonly ServedVring[] _vrings;
+
+    /// <summary>Where what is in flight is noted; null: nowhere.</summary>
+    private InFlightFile? _inFlight;
     private ulong _features;
     private bool _logs;
     private bool _active;
     private VirtioContext? _context;
 
+    /// <param name="served">What serves the vrings; borrowed.</param>
+    /// <param name="lines">What connects them with the front end.</param>
     /// <param name="lost">See <see cref="LentMapping"/>.</param>
-    public ServedRings(IVirtioDevice device, FrontEndLines lines, EventFd lost)
+    public ServedRings(IServedDevice served, FrontEndLines lines, EventFd lost)
     {
         Memory = new FrontEndMemory(lost);
-        _device = device;
+        _device = served.Device;
+        _keepsOrder = served.KeepsOrder;
         _lines = lines;
-        _vrings = new ServedVring[device.Identity.QueueSizes.Count];
+        _vrings = new ServedVring[_device.Identity.QueueSizes.Count];
         for (int i = 0; i < _vrings.Length; i++)
             _vrings[i] = new ServedVring();
     }
@@ -37,9 +44,6 @@ internal sealed class ServedRings
 
     /// <summary>Without protocol features there is no message that enables a vring.</summary>
     public bool StartEnabled { get; set; } = true;
-
-    /// <summary>Where what is in flight is noted; null: nowhere.</summary>
-    public InFlightFile? InFlight { get; private set; }
 
     /// <summary>Where pages that are written are noted, while the front end wants that; null: nowhere.</summary>
     public DirtyLog? Log { get; private set; }
@@ -84,7 +88,8 @@ internal sealed class ServedRings
 
     public void SetEnabled(int vring, bool enabled)
     {
-        Halt(vring);
+        // Where it stands stays noted: it may stay disabled for longer than this process lives, and nobody is told.
+        TryPause(vring);
         _vrings[vring].Enabled = enabled;
         TryRun(vring);
     }
@@ -92,7 +97,8 @@ internal sealed class ServedRings
     /// <summary>Stops the vring for good; where it stands then.</summary>
     public uint Stop(int vring)
     {
-        Halt(vring);
+        TryPause(vring);
+        Forget(vring);
         ServedVring state = _vrings[vring];
         state.Kick?.Dispose();
         state.Kick = null;
@@ -119,8 +125,8 @@ internal sealed class ServedRings
     public void ReplaceInFlight(InFlightFile file)
     {
         HaltAll();
-        InFlight?.Dispose();
-        InFlight = file;
+        _inFlight?.Dispose();
+        _inFlight = file;
         ResumeAll();
     }
 
@@ -158,10 +164,10 @@ internal sealed class ServedRings
     {
         for (int i = 0; i < _vrings.Length; i++)
             TryPause(i);
+        _inFlight?.Dispose();
+        _inFlight = null;
         Reset();
         Memory.Dispose();
-        InFlight?.Dispose();
-        InFlight = null;
         Log?.Dispose();
         Log = null;
     }
@@ -189,8 +195,16 @@ internal sealed class ServedRings
     private void Halt(int vring)
     {
         if (TryPause(vring))
-            InFlight?.For(vring)?.Forget();
+            Forget(vring);
     }
+
+    private void Forget(int vring) => NotesOf(vring)?.Forget();
+
+    /// <summary>
+    /// Where a vring's chains in flight are noted; null: nowhere. Where order is kept, those of a split one are what the driver made available behind the used index.
+    /// Of a packed ring nothing tells where it stands, and chains in flight may have been overwritten.
+    /// </summary>
+    private InFlightRegion? NotesOf(int vring) => _keepsOrder && !IsPacked ? null : _inFlight?.For(vring);
 
     private bool TryPause(int vring)
     {
@@ -221,7 +235,7 @@ internal sealed class ServedRings
             _device.Activate(_context);
         _active = true;
         state.Running = true;
-        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, Position(state, config), _context) { InFlight = InFlight?.For(vring), Log = _logs ? Log : null });
+        _device.StartQueue(vring, new VirtQueueBinding(vring, config, kick, Position(state, config), _context) { InFlight = NotesOf(vring), Log = _logs ? Log : null });
     }
 
     /// <summary>
@@ -229,7 +243,7 @@ internal sealed class ServedRings
     /// flight, so that its used index tells.
     /// </summary>
     private VirtQueueState Position(ServedVring vring, VirtQueueConfig config) =>
-        !IsPacked && InFlight is null && vring.State == default && VirtQueue.TryReadUsedIndex(config, Memory.View, out ushort used) ? new VirtQueueState(used, used) : vring.State;
+        !IsPacked && (_keepsOrder || _inFlight is null) && vring.State == default && VirtQueue.TryReadUsedIndex(config, Memory.View, out ushort used) ? new VirtQueueState(used, used) : vring.State;
 
     private void Deactivate()
     {

@@ -26,7 +26,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
     private const byte StatusNeedsReset = 0x40;
 
     private const VhostUserFeatures Offered = VhostUserFeatures.MultiQueue | VhostUserFeatures.ReplyAck | VhostUserFeatures.Config | VhostUserFeatures.BackendReq |
-        VhostUserFeatures.ResetDevice | VhostUserFeatures.ConfigureMemSlots | VhostUserFeatures.Status | VhostUserFeatures.LogShmFd;
+        VhostUserFeatures.ResetDevice | VhostUserFeatures.ConfigureMemSlots | VhostUserFeatures.Status | VhostUserFeatures.LogShmFd | VhostUserFeatures.InflightShmFd;
 
     private readonly FileDescriptor _socket;
     private readonly IServedDevice _served;
@@ -57,7 +57,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
         VirtioIdentity identity = served.Device.Identity;
         _offered = identity.DeviceFeatures | (identity.RingFeatures & VirtioFeatures.Ring) | VirtioFeatures.Version1 | HasProtocolFeatures | LogAll;
         _lines = new FrontEndLines(identity.QueueSizes.Count, io, logger, () => control.Post(this, ConfigCookie), () => control.Post(this, HeldCookie));
-        _rings = new ServedRings(served.Device, _lines, _lost);
+        _rings = new ServedRings(served, _lines, _lost);
         _token = control.Register(socket, LibcConstants.EPOLLIN | LibcConstants.EPOLLRDHUP, this, MessageCookie);
         _lostToken = control.Register(_lost, LibcConstants.EPOLLIN, this, LostCookie);
     }
@@ -141,7 +141,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
                 Reply(_offered);
                 return true;
             case VhostUserRequest.GetProtocolFeatures:
-                Reply((ulong)(Offered | _served.ProtocolFeatures));
+                Reply((ulong)Offered);
                 return true;
             case VhostUserRequest.GetQueueNum:
                 Reply((ulong)_served.QueueNumber);
@@ -183,7 +183,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
                 SetFeatures(Payload<ulong>());
                 break;
             case VhostUserRequest.SetProtocolFeatures:
-                _protocol = (VhostUserFeatures)Payload<ulong>() & (Offered | _served.ProtocolFeatures);
+                _protocol = (VhostUserFeatures)Payload<ulong>() & Offered;
                 break;
             case VhostUserRequest.SetMemTable:
                 SetMemTable();
@@ -216,7 +216,7 @@ internal sealed class VhostUserSession : IEventSink, IDisposable
                     _rings.Reset();
                 break;
             default:
-                if (!TryObeyVring() && !_served.TryHandle(_reader.Request, _reader.Payload))
+                if (!TryObeyVring())
                     throw new ProtocolException($"message {_reader.Request} of {_reader.Payload.Length} bytes is not understood");
                 break;
         }

@@ -144,7 +144,7 @@ public sealed class VhostUserBackendTests : IDisposable
     [Fact]
     public void Mtu_IsSaid_AndToTheNextOneToo()
     {
-        VhostUserBackend backend = Connect(0, ReplyAck | NetMtu, VhostUserOptions.Net(1400));
+        VhostUserBackend backend = Connect(0, ReplyAck | NetMtu, VhostUserOptions.Net(256, 1400));
         Assert.Equal(1400UL, Number(_peer!.WaitFor(NetSetMtu), 0));
 
         _peer.Forget();
@@ -159,7 +159,7 @@ public sealed class VhostUserBackendTests : IDisposable
     {
         _peer = new FakeVhostUserBackend(Path, 0, ReplyAck | NetMtu) { Refused = NetSetMtu };
 
-        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(Path, VhostUserOptions.Net(60000)));
+        BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect(Path, VhostUserOptions.Net(256, 60000)));
 
         Assert.Contains("the back end refuses NetSetMtu", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
@@ -168,7 +168,7 @@ public sealed class VhostUserBackendTests : IDisposable
     [Fact]
     public void Rarp_HasTheAddressInItsFirstBytes()
     {
-        VhostUserBackend backend = Connect(0, Rarp, VhostUserOptions.Net(null));
+        VhostUserBackend backend = Connect(0, Rarp, VhostUserOptions.Net(256, null));
 
         backend.SendRarp([0x52, 0x54, 0, 1, 2, 3]);
 
@@ -354,6 +354,27 @@ public sealed class VhostUserBackendTests : IDisposable
         Assert.True(backend.LosesPositions);
     }
 
+    /// <summary>The queue pairs that a network's driver does not use: nobody has taken anything.</summary>
+    [Fact]
+    public void GiveUp_PackedRingThatWasNeverEnabled_GoesOnWhereItBegan()
+    {
+        const uint Position = 0x8003_8003;
+        VhostUserBackend backend = Connect(VirtioFeatures.RingPacked, ReplyAck);
+        Assert.True(backend.TryEnableVring(0, enabled: false));
+        Begin(backend, Version1 | VirtioFeatures.RingPacked, Position);
+        _peer!.Forget();
+
+        backend.GiveUp();
+        Assert.False(backend.LosesPositions);
+        Assert.True(backend.TryReconnect());
+
+        _peer.WaitFor(SetVringEnable);
+        Assert.Contains((SetVringBase, 0u, Position), _peer.Heard);
+        Assert.True(backend.TryEnableVring(0, enabled: true));
+        backend.GiveUp();
+        Assert.True(backend.LosesPositions);
+    }
+
     [Fact]
     public void Accept_WaitsForOneThatSpeaksIt_AndTakesTheNextOneLater()
     {
@@ -368,7 +389,7 @@ public sealed class VhostUserBackendTests : IDisposable
         });
         visitors.Start();
 
-        _backend = VhostUserBackend.Accept(Path, VhostUserOptions.Net(null), said.Add, CancellationToken.None);
+        _backend = VhostUserBackend.Accept(Path, VhostUserOptions.Net(256, null), said.Add, CancellationToken.None);
         visitors.Join();
 
         Assert.Equal($"waiting for a vhost-user back end to connect to {Path}", said[0]);
@@ -387,7 +408,7 @@ public sealed class VhostUserBackendTests : IDisposable
     {
         using CancellationTokenSource stop = new(200);
 
-        Assert.Throws<OperationCanceledException>(() => VhostUserBackend.Accept(Path, VhostUserOptions.Net(null), _ => { }, stop.Token));
+        Assert.Throws<OperationCanceledException>(() => VhostUserBackend.Accept(Path, VhostUserOptions.Net(256, null), _ => { }, stop.Token));
 
         Assert.False(File.Exists(Path));
     }
@@ -416,13 +437,13 @@ public sealed class VhostUserBackendTests : IDisposable
     }
 
     /// <summary>Negotiates and starts vring 0.</summary>
-    private unsafe void Begin(VhostUserBackend backend, ulong features)
+    private unsafe void Begin(VhostUserBackend backend, ulong features, uint position = 0)
     {
         Assert.True(_memory.TryGetPointer(default, 0x4000, out byte* host));
         backend.SetFeatures(features);
         backend.SetMemory(_memory);
         backend.SetVringSize(0, 16);
-        backend.SetVringBase(0, 0);
+        backend.SetVringBase(0, position);
         backend.SetVringAreas(0, new VhostAreas(
             new(new(DescriptorArea), (nint)(host + DescriptorArea)), new(new(DriverArea), (nint)(host + DriverArea)), new(new(DeviceArea), (nint)(host + DeviceArea))));
         backend.SetVringError(0, _error);

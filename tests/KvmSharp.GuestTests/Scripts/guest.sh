@@ -490,8 +490,13 @@ check_switched() {
     errors
 }
 lose_carrier() {
+    local flood
+    # With packets on their way.
+    ping -n -q -f 10.9.0.1 >/dev/null 2>&1 &
+    flood=$!
     say ready=lose
     result carrier_lost wait_until 30 carrier 0 0
+    kill "$flood"
     ping -n -q -c 5 -i 0.05 -W 1 10.9.0.1 >/dev/null 2>&1
     say ready=return
     result carrier_back wait_until 90 carrier 0 1

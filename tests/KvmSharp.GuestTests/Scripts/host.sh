@@ -222,7 +222,7 @@ case $check in
         command=("$@")
         command[append]="${command[append]} role=other"
         case $carrier in
-            ours) carry; ends=("vhost-user=$d/a.sock" "vhost-user=$d/b.sock") ;;
+            ours) carry; ends=("vhost-user=$d/a.sock" "vhost-user=$d/b.sock,packed=on") ;;
             ovs:*) open_vswitch "${carrier#ovs:}" || status=1; ends=("vhost-user=$d/a.sock,server=on" "vhost-user=$d/b,packed=on") ;;
         esac
         "${command[@]}" --net "${ends[0]},mac=52:54:00:09:00:01" >"$d/other.log" 2>&1 </dev/null &

@@ -50,6 +50,21 @@ internal sealed unsafe class NetDriver : IDisposable
         Attach();
     }
 
+    /// <summary>The rings as they are, to the back end that is now behind the same socket.</summary>
+    public void Resume()
+    {
+        _frontEnd.GiveUp();
+        Assert.False(_frontEnd.LosesPositions);
+        Assert.True(_frontEnd.TryReconnect());
+    }
+
+    /// <summary>Whether the driver uses a queue pair.</summary>
+    public void Enable(int pair, bool enabled)
+    {
+        Assert.True(_frontEnd.TryEnableVring(2 * pair, enabled));
+        Assert.True(_frontEnd.TryEnableVring(2 * pair + 1, enabled));
+    }
+
     /// <summary>Gives the device a buffer of these many bytes for frames.</summary>
     public void Post(int pair, int slot, uint bytes, bool indirect = false)
     {

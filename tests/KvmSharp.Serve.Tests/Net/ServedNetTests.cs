@@ -102,6 +102,41 @@ public sealed class ServedNetTests
         Assert.Null(network.Failure);
     }
 
+    /// <summary>The next back end goes on where the last one stood, also in rings that the driver does not use just then. Buffers that a frame did not fit into are still there.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.InOrder | VirtioFeatures.EventIdx)]
+    public void BackEnd_EndsAndComesBack_DriversSeeAPause(ulong ring)
+    {
+        const int Lives = 4, Pairs = 2;
+        using ServedNetwork network = new();
+        network.Add("switch,queues=2");
+        network.Add("switch,queues=2");
+        NetDriver from = network.Connect(0, ring | Mergeable, Pairs), to = network.Connect(1, ring | Mergeable, Pairs);
+        int slot = 0;
+        for (int life = 0; life < Lives; life++)
+        {
+            for (int pair = 0; pair < Pairs; pair++)
+            {
+                for (int i = 0; i < 3; i++)
+                    to.Post(pair, (slot + i) % NetDriver.QueueSize, 1600);
+                from.Send(pair, Frame(Broadcast, One, 9000));
+                byte[] frame = Frame(Broadcast, One, 4000 + life);
+                from.Send(pair, frame);
+                Assert.Equal(frame, to.Receive(pair, out int buffers));
+                Assert.Equal(3, buffers);
+            }
+
+            slot += 3;
+            to.Enable(1, enabled: life % 2 != 0);
+            network.Restart();
+            to.Enable(1, enabled: true);
+        }
+
+        Assert.Null(network.Failure);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(VirtioFeatures.RingPacked)]

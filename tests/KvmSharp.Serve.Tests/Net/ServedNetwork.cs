@@ -12,16 +12,19 @@ internal sealed class ServedNetwork : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-serve").FullName;
     private readonly List<NetDriver> _drivers = [];
+    private readonly ServeOptions _options;
+    private readonly List<string> _ports = [];
     private PortFactory _factory;
     private ControlSocket? _control;
 
     public ServedNetwork(ServeOptions? options = null)
     {
-        Host = new ServeHost(options ?? new ServeOptions(), NullLoggerFactory.Instance, error => Failure = error);
+        _options = options ?? new ServeOptions();
+        Host = new ServeHost(_options, NullLoggerFactory.Instance, error => Failure = error);
         _factory = new PortFactory(Host);
     }
 
-    public ServeHost Host { get; }
+    public ServeHost Host { get; private set; }
 
     public Exception? Failure { get; private set; }
 
@@ -35,7 +38,21 @@ internal sealed class ServedNetwork : IDisposable
     public string Add(string port, bool connects = false)
     {
         IServedType type = ServedTypes.Find("net");
+        _ports.Add(port);
         return _factory.Add(type, OptionText.Parse(type.PortOption, port, "--port"), (connects ? "connect:" : "") + SocketOf(Host.Ports.Count));
+    }
+
+    /// <summary>The back end ends, and another with the same ports takes its place.</summary>
+    public void Restart()
+    {
+        Host.Dispose();
+        Host = new ServeHost(_options, NullLoggerFactory.Instance, error => Failure = error);
+        ReplaceSwitch();
+        string[] ports = [.. _ports];
+        _ports.Clear();
+        foreach (string port in ports)
+            Add(port);
+        _drivers.ForEach(driver => driver.Resume());
     }
 
     /// <summary>A user of a control socket of this process.</summary>
@@ -61,7 +78,7 @@ internal sealed class ServedNetwork : IDisposable
     /// <summary>A driver to which the port that was added as number <paramref name="port"/> connects.</summary>
     public NetDriver Accept(int port, ulong features)
     {
-        NetDriver driver = new(VhostUserBackend.Accept(SocketOf(port), VhostUserOptions.Net(null), _ => { }, default), features, pairs: 1);
+        NetDriver driver = new(VhostUserBackend.Accept(SocketOf(port), VhostUserOptions.Net(256, null), _ => { }, default), features, pairs: 1);
         _drivers.Add(driver);
         return driver;
     }
@@ -82,7 +99,7 @@ internal sealed class ServedNetwork : IDisposable
 
     private static VhostUserBackend FrontEnd(string socket, VhostUserFeatures withheld)
     {
-        VhostUserOptions options = VhostUserOptions.Net(null);
+        VhostUserOptions options = VhostUserOptions.Net(256, null);
         return VhostUserBackend.Connect(socket, options with { Wanted = options.Wanted & ~withheld });
     }
 }

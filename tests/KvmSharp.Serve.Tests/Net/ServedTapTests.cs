@@ -38,6 +38,33 @@ public sealed partial class ServedTapTests
         Assert.Null(network.Failure);
     });
 
+    /// <summary>Buffers that were taken for what might come are still there.</summary>
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(VirtioFeatures.RingPacked)]
+    [InlineData(VirtioFeatures.RingPacked | VirtioFeatures.InOrder | VirtioFeatures.EventIdx)]
+    public void BackEnd_EndsAndComesBack_LosesNoBuffer(ulong ring) => Run(() =>
+    {
+        const int Lives = 6, Posted = 8;
+        using TapPeer peer = new();
+        using ServedNetwork network = new();
+        network.Add($"tap=guest,bridge={TapPeer.Bridge}");
+        NetDriver driver = network.Connect(0, ring | 1UL << VIRTIO_NET_F_MRG_RXBUF);
+        for (int i = 0; i < Posted; i++)
+            driver.Post(0, i, BufferBytes);
+        for (int i = 0; i < Lives; i++)
+        {
+            byte[] frame = Flow(Guest, Peer, i, back: false), answer = Flow(Peer, Guest, i, back: true);
+            driver.Send(0, frame);
+            Assert.Equal(frame, peer.Receive());
+            peer.Send(answer);
+            Assert.Equal(answer, driver.Receive(0, out _));
+            network.Restart();
+        }
+
+        Assert.Null(network.Failure);
+    });
+
     /// <summary>What is left of the tap's queues is all that the host knows of.</summary>
     [Fact]
     public void NextDriver_WithFewerPairs_LosesNoFlow() => Run(() =>

@@ -255,7 +255,7 @@ public sealed class VhostUserBackend : IVhostBackend
         lock (_sync)
         {
             _vrings[vring].Running = true;
-            _vrings[vring].Begun = false;
+            (_vrings[vring].Begun, _vrings[vring].Used) = (false, false);
             Attempt(session => SayVring(session, vring));
         }
     }
@@ -270,6 +270,7 @@ public sealed class VhostUserBackend : IVhostBackend
         {
             bool changed = _vrings[vring].Enabled != enabled;
             _vrings[vring].Enabled = enabled;
+            _vrings[vring].Used |= enabled;
             if (changed && _vrings[vring].Told)
                 Attempt(session => session.EnableVring(vring, enabled));
             return true;
@@ -465,6 +466,7 @@ public sealed class VhostUserBackend : IVhostBackend
         }
 
         state.Begun = true;
+        state.Used |= state.Enabled;
         session.StartVring(vring, state, logged: _log is not null);
         SayStatus(session, VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK);
         state.Told = true;
@@ -507,7 +509,13 @@ public sealed class VhostUserBackend : IVhostBackend
         if (_negotiated is not { } features || _memory is not { } memory)
             return false;
         if ((features & RingPacked) != 0)
-            return _inflight is not null && _inflight.TryReadPackedPosition(Array.IndexOf(_vrings, vring), memory, vring.Areas.Descriptor.Guest, out position);
+        {
+            if (_inflight is not null && _inflight.TryReadPackedPosition(Array.IndexOf(_vrings, vring), memory, vring.Areas.Descriptor.Guest, out position))
+                return true;
+            position = vring.Position;
+            return !vring.Used;
+        }
+
         if (!memory.TryRead(new GuestAddress(vring.Areas.Device.Guest.Value + UsedIndexOffset), out ushort used))
             return false;
         position = used;

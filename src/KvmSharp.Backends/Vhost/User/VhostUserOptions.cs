@@ -23,8 +23,9 @@ public sealed record VhostUserOptions
     /// <summary>A disk: what it has in flight is done again, and it says itself what it is.</summary>
     public static VhostUserOptions Disk(ushort queueSize) => new(VhostUserFeatures.Config | VhostUserFeatures.InflightShmFd) { QueueSize = queueSize };
 
-    /// <summary>A network interface: what it has in flight may be lost.</summary>
-    public static VhostUserOptions Net(int? mtu) => new(VhostUserFeatures.Rarp | (mtu is null ? 0 : VhostUserFeatures.NetMtu)) { VringsPerQueue = 2, Mtu = mtu };
+    /// <summary>A network interface: packets may be lost, or sent twice, but not where packed vrings stand.</summary>
+    public static VhostUserOptions Net(ushort queueSize, int? mtu) =>
+        new(VhostUserFeatures.InflightShmFd | VhostUserFeatures.Rarp | (mtu is null ? 0 : VhostUserFeatures.NetMtu)) { QueueSize = queueSize, VringsPerQueue = 2, Mtu = mtu };
 
     /// <summary>A file system, whose back end answers out of order.</summary>
     public static VhostUserOptions FileSystem(ushort queueSize) => new(VhostUserFeatures.InflightShmFd) { QueueSize = queueSize };

@@ -25,6 +25,9 @@ internal sealed class VhostUserVring
     /// <summary>A back end has it, or had it, so that <see cref="Position"/> is where it began.</summary>
     public bool Begun { get; set; }
 
+    /// <summary>It was enabled since it began: a back end may have taken something.</summary>
+    public bool Used { get; set; }
+
     /// <summary>It was stopped with nobody there: what is noted as in flight in it is not done.</summary>
     public bool Left { get; set; }
 

@@ -138,7 +138,7 @@ public sealed class VhostUserNetDeviceTests : IDisposable
     public void Open_MoreQueuesThanItServes_SaysSo()
     {
         _peer = new FakeVhostUserBackend(Path, 0, Protocol);
-        VhostUserBackend backend = VhostUserBackend.Connect(Path, VhostUserOptions.Net(null));
+        VhostUserBackend backend = VhostUserBackend.Connect(Path, VhostUserOptions.Net(256, null));
 
         BackendException error = Assert.Throws<BackendException>(() => new VhostUserNet(backend, 3, null));
 
@@ -186,7 +186,7 @@ public sealed class VhostUserNetDeviceTests : IDisposable
     private VirtioDeviceBed Create(ulong offered, ulong negotiated, int pairs)
     {
         _peer = new FakeVhostUserBackend(Path, offered, Protocol);
-        _end = new VhostUserNet(VhostUserBackend.Connect(Path, VhostUserOptions.Net(null)), pairs, null);
+        _end = new VhostUserNet(VhostUserBackend.Connect(Path, VhostUserOptions.Net(256, null)), pairs, null);
         VirtioNetOptions options = new() { Mac = new MacAddress(Address), LinkCheckNs = 0 };
         return _bed = new VirtioDeviceBed(loop => new VhostUserNetDevice(options, _end.Backend, _end, loop), negotiated);
     }
