@@ -29,7 +29,8 @@ internal static class FuzzCatalog
         new("virtio-rng-mmio", () => new VirtioTarget(new RngSubject(), pci: false)),
         new("e1000", () => new E1000Target()),
         new("ide", () => new IdeTarget()),
-        new("serve", () => new ServeTarget()),
+        new("serve", () => new ServeTarget(new BlockSubject(), net: false)),
+        new("serve-net", () => new ServeTarget(new NetSubject(), net: true)),
     ];
 
     internal static FuzzTarget? Find(string name) => All.FirstOrDefault(target => target.Name == name);

@@ -7,31 +7,38 @@ using KvmSharp.Fuzz.Engine;
 using KvmSharp.Serve;
 using KvmSharp.TestKit.Virtio;
 using KvmSharp.Virtio;
+using KvmSharp.Virtio.Queues;
 using Microsoft.Extensions.Logging.Abstractions;
+using static KvmSharp.Abi.Virtio.VirtioNet;
 using static KvmSharp.Backends.Vhost.User.VhostUserRequest;
 
 namespace KvmSharp.Fuzz.Targets;
 
 /// <summary>
-/// A disk behind a vhost-user socket, and a front end that lies: in messages, in the descriptors that come with them, and in the rings and requests in the memory
-/// that it shares. What it does may cost its connection; the next one must be served.
+/// A device behind a vhost-user socket, and a front end that lies: in messages, in the descriptors that come with them, and in the rings, requests and notes of what is in flight in the
+/// memory that it shares. What it does may cost its connection; the next one must be served.
 /// </summary>
 internal sealed class ServeTarget : IFuzzTarget
 {
-    private const int QueueSize = 16, PatienceMs = 10_000;
+    private const int QueueSize = 16, Vrings = 2, PatienceMs = 10_000;
     private static readonly VhostUserRequest[] s_requests = Enum.GetValues<VhostUserRequest>();
 
     private readonly string _folder = Directory.CreateTempSubdirectory("kvmsharp-fuzz-").FullName;
     private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = FuzzGuest.Bytes });
-    private readonly BlockSubject _disk = new();
+    private readonly IVirtioSubject _subject;
+    private readonly bool _net;
     private readonly ServeHost _host;
     private readonly EventFd _kick = new(), _call = new(), _error = new();
     private Exception? _failure;
 
-    internal ServeTarget()
+    /// <param name="subject">What is served.</param>
+    /// <param name="net">It is a network interface.</param>
+    internal ServeTarget(IVirtioSubject subject, bool net)
     {
+        _subject = subject;
+        _net = net;
         _host = new ServeHost(new ServeOptions(), NullLoggerFactory.Instance, error => _failure = error);
-        _host.Add("fuzz", SocketPath, loops => new Served(_disk.Create(loops[0])));
+        _host.Add("fuzz", SocketPath, loops => new Served(subject.Create(loops[0]), net));
     }
 
     private string SocketPath => Path.Combine(_folder, "s");
@@ -41,12 +48,15 @@ internal sealed class ServeTarget : IFuzzTarget
         byte how = script.U8();
         bool packed = (how & 1) != 0;
         HostileRing ring = new(_memory, FuzzGuest.Rings, QueueSize, packed);
+        int vring = (how & 8) != 0 ? 1 : 0;
+        if ((how & 16) != 0)
+            LeaveNotes(script);
         using (FrontEnd frontEnd = new(SocketPath))
         {
             if ((how & 2) != 0)
-                Prepare(frontEnd, ring, inFlight: (how & 4) != 0);
+                Prepare(frontEnd, ring, vring, inFlight: (how & 4) != 0);
             while (!script.AtEnd && frontEnd.IsUp)
-                Step(script, frontEnd, ring);
+                Step(script, frontEnd, ring, vring);
         }
 
         // The next one is only heard when this one has been forgotten.
@@ -59,15 +69,15 @@ internal sealed class ServeTarget : IFuzzTarget
         HostileRing ring = new(_memory, FuzzGuest.Rings, QueueSize, packed: false);
         _memory.TryWrite(new GuestAddress(FuzzGuest.Data), 0UL);
         _memory.TryWrite(new GuestAddress(FuzzGuest.Data + 8), 0UL);
-        _memory.TryWrite(new GuestAddress(FuzzGuest.Data + 0x100), (byte)0xFF);
+        _subject.Restore();
         FuzzScript nothing = new(new Behaviours());
         using (FrontEnd frontEnd = new(SocketPath))
         {
-            Prepare(frontEnd, ring, inFlight: false);
-            ring.AddChain(nothing, [.. _disk.ProbeBuffers.Select(b => (b.Address, b.Length, b.Writable))]);
+            Prepare(frontEnd, ring, _subject.ProbeQueue, inFlight: false);
+            ring.AddChain(nothing, [.. _subject.ProbeBuffers.Select(b => (b.Address, b.Length, b.Writable))]);
             _kick.Signal();
             FuzzFailure.Unless(
-                SpinWait.SpinUntil(() => _memory.TryRead(new GuestAddress(FuzzGuest.Data + 0x100), out byte status) && status == 0, PatienceMs), "an honest front end is not served");
+                SpinWait.SpinUntil(() => _memory.TryRead(new GuestAddress(ring.DeviceArea + 2), out ushort used) && used == 1, PatienceMs), "an honest front end is not served");
         }
 
         Check();
@@ -97,31 +107,41 @@ internal sealed class ServeTarget : IFuzzTarget
             throw new FuzzFailure("an exception ended a thread", failure);
     }
 
-    /// <summary>What an honest front end says until its first vring runs.</summary>
-    private void Prepare(FrontEnd frontEnd, HostileRing ring, bool inFlight)
+    /// <summary>What a process that died may have left, or may not.</summary>
+    private void LeaveNotes(FuzzScript script)
     {
-        ulong user = (ulong)_memory.Regions[0].Host;
-        frontEnd.Say(SetProtocolFeatures, Words(ulong.MaxValue));
-        frontEnd.Say(SetFeatures, Words(VirtioFeatures.Version1 | VhostUserMessage.HasProtocolFeatures | VirtioFeatures.IndirectDesc | (ring.Packed ? VirtioFeatures.RingPacked : 0)));
-        frontEnd.Say(SetMemTable, Words(1, 0, FuzzGuest.Bytes, user, 0), _memory.File);
-        if (inFlight)
-            frontEnd.Say(SetInflightFd, Words(FuzzGuest.Bytes, 0, 1 | QueueSize << 16), _memory.File);
-        frontEnd.Say(SetVringNum, Words((ulong)QueueSize << 32));
-        frontEnd.Say(SetVringBase, Words(ring.Packed ? 0x8000_8000UL << 32 : 0));
-        frontEnd.Say(SetVringAddr, Words(0, user + ring.DescriptorArea, user + ring.DeviceArea, user + ring.DriverArea, 0));
-        frontEnd.Say(SetVringCall, Words(0), _call);
-        frontEnd.Say(SetVringErr, Words(0), _error);
-        frontEnd.Say(SetVringKick, Words(0), _kick);
-        frontEnd.Say(SetVringEnable, Words(1UL << 32));
+        uint bytes = (uint)InFlightRegion.SizeOf(QueueSize);
+        for (uint i = (uint)script.U8(); i > 0; i--)
+            _memory.TryWrite(new GuestAddress(script.U16() % (Vrings * bytes) & ~1U), (ushort)((i & 1) != 0 ? script.Below(QueueSize) : script.U16()));
+        for (uint vring = 0; vring < Vrings; vring++)
+            _memory.TryWrite(new GuestAddress(vring * bytes + 8), 1U | QueueSize << 16);
     }
 
-    private void Step(FuzzScript script, FrontEnd frontEnd, HostileRing ring)
+    /// <summary>What an honest front end says until a vring runs.</summary>
+    private void Prepare(FrontEnd frontEnd, HostileRing ring, int vring, bool inFlight)
+    {
+        ulong user = (ulong)_memory.Regions[0].Host, index = (uint)vring, features = _net ? 1UL << VIRTIO_NET_F_MRG_RXBUF : 0;
+        frontEnd.Say(SetProtocolFeatures, Words(ulong.MaxValue));
+        frontEnd.Say(SetFeatures, Words(features | VirtioFeatures.Version1 | VhostUserMessage.HasProtocolFeatures | VirtioFeatures.IndirectDesc | (ring.Packed ? VirtioFeatures.RingPacked : 0)));
+        frontEnd.Say(SetMemTable, Words(1, 0, FuzzGuest.Bytes, user, 0), _memory.File);
+        if (inFlight)
+            frontEnd.Say(SetInflightFd, Words(FuzzGuest.Bytes, 0, Vrings | QueueSize << 16), _memory.File);
+        frontEnd.Say(SetVringNum, Words(index | (ulong)QueueSize << 32));
+        frontEnd.Say(SetVringBase, Words(index | (ring.Packed ? 0x8000_8000UL << 32 : 0)));
+        frontEnd.Say(SetVringAddr, Words(index, user + ring.DescriptorArea, user + ring.DeviceArea, user + ring.DriverArea, 0));
+        frontEnd.Say(SetVringCall, Words(index), _call);
+        frontEnd.Say(SetVringErr, Words(index), _error);
+        frontEnd.Say(SetVringKick, Words(index), _kick);
+        frontEnd.Say(SetVringEnable, Words(index | 1UL << 32));
+    }
+
+    private void Step(FuzzScript script, FrontEnd frontEnd, HostileRing ring, int vring)
     {
         byte op = script.U8();
         switch (op & 15)
         {
             case < 3:
-                _disk.AddRequest(script, _memory, ring);
+                _subject.AddRequest(script, _memory, ring);
                 _kick.Signal();
                 break;
             case 3:
@@ -136,7 +156,13 @@ internal sealed class ServeTarget : IFuzzTarget
                 _kick.Signal();
                 break;
             case 6:
-                Prepare(frontEnd, ring, (op & 0x80) != 0);
+                Prepare(frontEnd, ring, vring, (op & 0x80) != 0);
+                break;
+            case 7:
+                LeaveNotes(script);
+                break;
+            case 8 when _net:
+                _subject.OnHost(script);
                 break;
             default:
                 Say(script, frontEnd, op);
@@ -156,13 +182,13 @@ internal sealed class ServeTarget : IFuzzTarget
         frontEnd.Say(request, payload, descriptors);
     }
 
-    private sealed class Served(IVirtioDevice device) : IServedDevice
+    private sealed class Served(IVirtioDevice device, bool keepsOrder) : IServedDevice
     {
         public IVirtioDevice Device => device;
 
         public int QueueNumber => device.Identity.QueueSizes.Count;
 
-        public VhostUserFeatures ProtocolFeatures => VhostUserFeatures.InflightShmFd;
+        public bool KeepsOrder => keepsOrder;
 
         public void Dispose() => device.Dispose();
     }
@@ -194,7 +220,20 @@ internal sealed class ServeTarget : IFuzzTarget
 
         public void Dispose()
         {
-            _socket.Shutdown(SocketShutdown.Both);
+            // It may not have been heard at all yet, and would be when its rings are another's.
+            _socket.ReceiveTimeout = PatienceMs;
+            try
+            {
+                _socket.Shutdown(SocketShutdown.Send);
+                while (_socket.Receive(_answers) > 0)
+                {
+                }
+            }
+            catch (SocketException error) when (error.SocketErrorCode != SocketError.TimedOut && error.SocketErrorCode != SocketError.WouldBlock)
+            {
+                // Hung up with something unread.
+            }
+
             _socket.Dispose();
             File.Dispose();
         }
