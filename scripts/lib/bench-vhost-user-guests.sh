@@ -1,4 +1,5 @@
-# Sourced by bench-vhost-user.sh: many guests behind one process. Needs bench-vhost-user-blk.sh.
+# Sourced by bench-vhost-user.sh: many guests behind one process. Needs bench-vhost-user-blk.sh. Both I/O threads have CPU 0 and who stands for the guests has CPU 1:
+# three busy threads on two CPUs get shares of them that say nothing of the back end.
 # shellcheck shell=bash
 
 guests=64
@@ -11,7 +12,7 @@ guests_serve() { # NUMBER
         arguments+=(--image "$blk_folder/image,readonly=on,queues=1" --socket "$blk_folder/$i.sock")
         guest_sockets+=(--socket "$blk_folder/$i.sock")
     done
-    "$kvmsharp" serve blk --iothreads 2 "${arguments[@]}" &
+    taskset --cpu-list 0 "$kvmsharp" serve blk --iothreads 2 "${arguments[@]}" &
     blk_server=$!
     blk_await "$blk_folder/$(($1 - 1)).sock" kvmsharp
 }
@@ -20,7 +21,7 @@ guests_serve() { # NUMBER
 guests_memory() { # NUMBER
     local load memory i
     guests_serve "$1"
-    "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds 4 >/dev/null &
+    taskset --cpu-list 1 "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds 4 >/dev/null &
     load=$!
     # A socket that listens and one that is connected, for each.
     for ((i = 0; i < 100; i++)); do
@@ -39,7 +40,7 @@ bench_guests() {
     blk_prepare 64M
     for ((round = 0; round < rounds; round++)); do
         guests_serve "$guests"
-        "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds "$((2 * seconds))" >"$samples/line"
+        taskset --cpu-list 1 "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds "$((2 * seconds))" >"$samples/line"
         blk_stop
         # randread4k.qd8 TOTAL IOPS, N disks from LOW to HIGH
         read -r total low high < <(awk '{ print $2, $7, $9 }' "$samples/line")
