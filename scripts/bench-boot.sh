@@ -39,6 +39,14 @@ bench_exits() {
         awk '{ print } $1 == "pio-out" || $1 == "mmio-write" { gsub(",", "", $12); split($1, kind, "-"); figures = figures "figure exit." kind[1] ".over_floor " $12 " ns\n" } END { printf "%s", figures }'
 }
 
+# What a confined program may call, by role, as it says itself when it starts. Nothing without a sandbox.
+sandbox_figures() {
+    local command
+    kvmsharp_command 'console=ttyS0'
+    { artifacts/native/first-run "${command[@]}" --log-level info 2>&1 >/dev/null </dev/null || true; } |
+        sed -nE 's|.*system calls by role: vCPU ([0-9]+), I/O ([0-9]+).*|figure sandbox.vcpu_syscalls \1 calls\nfigure sandbox.io_syscalls \2 calls|p'
+}
+
 # From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what of it is the sandbox, and QEMU's.
 bench_start() {
     make --silent -C native-shims first-run
@@ -59,6 +67,7 @@ bench_start() {
     for name in kvmsharp kvmsharp_open qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
     printf 'figure start.first_run %.1f ms\n' "$(median <"$results/kvmsharp")"
     printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median <"$results/kvmsharp")" -v off="$(median <"$results/kvmsharp_open")" 'BEGIN { print on - off }')"
+    sandbox_figures
     printf 'figure start.first_run.qemu_microvm %.1f ms\n' "$(median <"$results/qemu_microvm")"
     printf 'figure start.first_run.qemu_pc %.1f ms\n' "$(median <"$results/qemu_pc")"
     rm -rf "$results"
