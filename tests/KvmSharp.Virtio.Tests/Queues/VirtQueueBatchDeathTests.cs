@@ -10,20 +10,9 @@ namespace KvmSharp.Virtio.Tests.Queues;
 /// A network's process that may die at any step: it takes buffers in batches, ahead of what it needs, and puts some back. The driver gets all of its chains back in order, each once.
 /// A split ring is enough for that; a packed one needs notes.
 /// </summary>
-public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
+public sealed unsafe class VirtQueueBatchDeathTests : InFlightFixture
 {
-    private const ushort Size = 16;
     private const int HeaderBytes = 32, EntryBytes = 32, CounterOffset = 8, DescriptorBytes = 16;
-    private const ulong DataArea = 0x40_0000, MemoryBytes = 0x80_0000;
-
-    private readonly NativeBuffer _region = new((int)InFlightRegion.SizeOf(Size));
-    private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = MemoryBytes });
-
-    public void Dispose()
-    {
-        _region.Dispose();
-        _memory.Dispose();
-    }
 
     public static TheoryData<ulong> Shapes => new(
         0, VirtioFeatures.InOrder | VirtioFeatures.EventIdx, VirtioFeatures.IndirectDesc,
@@ -58,10 +47,10 @@ public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
         scribbler.Start();
         for (int i = 0; i < Rounds; i++)
         {
-            DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, VirtioFeatures.RingPacked);
+            DriverQueue driver = Drive(VirtioFeatures.RingPacked);
             Offer(driver, 1);
             Offer(driver, 2);
-            if (VirtQueue.Open(driver.ToConfig(), _memory, driver.Features, VirtQueueState.Initial(driver.Features), out VirtQueue? queue, new InFlightRegion(buffer.Pointer, Size)) != VirtQueueFault.None)
+            if (VirtQueue.Open(driver.ToConfig(), Memory, driver.Features, VirtQueueState.Initial(driver.Features), out VirtQueue? queue, new InFlightRegion(buffer.Pointer, Size)) != VirtQueueFault.None)
                 continue;
             for (int popped = 0; popped < Size && queue!.TryPop(out DescriptorChain chain); popped++)
                 queue.Push(chain.Token, 1);
@@ -75,13 +64,10 @@ public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
 
     private static bool Offer(DriverQueue driver, int cookie)
     {
-        bool indirect = (driver.Features & VirtioFeatures.IndirectDesc) != 0 && cookie % 2 == 0;
         DriverBuffer[] buffers = cookie % 3 == 0
             ? [new(DataArea, 8, true)]
             : [new(DataArea, 8, false), new(DataArea + 64, 8, true)];
-        bool added = driver.TryAdd(buffers, cookie, indirect);
-        driver.Publish();
-        return added;
+        return Offer(driver, cookie, buffers);
     }
 
     private sealed class Run
@@ -104,14 +90,14 @@ public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
             _test = test;
             _random = new Random(seed);
             _takesAhead = seed % 2 == 0;
-            test._region.Span.Clear();
-            _driver = DriverQueue.Create(test._memory, 0x1_0000, Size, features);
+            test.Notes.Span.Clear();
+            _driver = test.Drive(features);
             _device = Open(VirtQueueState.Initial(features));
         }
 
         private bool IsPacked => (_driver.Features & VirtioFeatures.RingPacked) != 0;
 
-        private Span<byte> Region => _test._region.Span;
+        private Span<byte> Region => _test.Notes.Span;
 
         public void Go()
         {
@@ -230,8 +216,8 @@ public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
             if (IsPacked)
             {
                 byte[] after = Region.ToArray();
-                after.AsSpan(16, 2).CopyTo(region.AsSpan(16));
-                region[20] = after[20];
+                after.AsSpan(PackedUsedIndex, 2).CopyTo(region.AsSpan(PackedUsedIndex));
+                region[PackedUsedWrap] = after[PackedUsedWrap];
                 int point = _random.Next(4);
                 if (point == 0)
                     WriteRing(ring);
@@ -261,25 +247,20 @@ public sealed unsafe class VirtQueueBatchDeathTests : IDisposable
         private void Reopen()
         {
             ushort used = 0;
-            Assert.True(IsPacked || VirtQueue.TryReadUsedIndex(_driver.ToConfig(), _test._memory, out used));
+            Assert.True(IsPacked || VirtQueue.TryReadUsedIndex(_driver.ToConfig(), _test.Memory, out used));
             // Where a packed ring stands is told wrongly: it is not known.
             _device = Open(IsPacked ? VirtQueueState.Initial(_driver.Features) : new VirtQueueState(used, used));
         }
 
-        private VirtQueue Open(VirtQueueState state)
-        {
-            InFlightRegion? region = IsPacked ? new InFlightRegion(_test._region.Pointer, Size) : null;
-            Assert.Equal(VirtQueueFault.None, VirtQueue.Open(_driver.ToConfig(), _test._memory, _driver.Features, state, out VirtQueue? queue, region));
-            return queue!;
-        }
+        private VirtQueue Open(VirtQueueState state) => _test.Open(_driver, state, IsPacked ? _test.Region : null);
 
         private byte[] Ring()
         {
             byte[] ring = new byte[Size * DescriptorBytes];
-            Assert.True(_test._memory.TryRead(new GuestAddress(_driver.DescriptorArea), ring));
+            Assert.True(_test.Memory.TryRead(new GuestAddress(_driver.DescriptorArea), ring));
             return ring;
         }
 
-        private void WriteRing(byte[] ring) => Assert.True(_test._memory.TryWrite(new GuestAddress(_driver.DescriptorArea), ring));
+        private void WriteRing(byte[] ring) => Assert.True(_test.Memory.TryWrite(new GuestAddress(_driver.DescriptorArea), ring));
     }
 }

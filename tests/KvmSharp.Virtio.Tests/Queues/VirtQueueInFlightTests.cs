@@ -6,23 +6,8 @@ using KvmSharp.Virtio.Queues;
 namespace KvmSharp.Virtio.Tests.Queues;
 
 /// <summary>A device process that may die at any step: the next one finishes what it had taken, once.</summary>
-public sealed unsafe class VirtQueueInFlightTests : IDisposable
+public sealed class VirtQueueInFlightTests : InFlightFixture
 {
-    private const ushort Size = 16;
-    private const ulong DataArea = 0x40_0000, MemoryBytes = 0x80_0000;
-
-    /// <summary>Where the header of a packed queue's region has used_idx and its wrap counter.</summary>
-    private const int PackedUsedIndex = 16, PackedUsedWrap = 20;
-
-    private readonly NativeBuffer _region = new((int)InFlightRegion.SizeOf(Size));
-    private readonly GuestMemory _memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = MemoryBytes });
-
-    public void Dispose()
-    {
-        _region.Dispose();
-        _memory.Dispose();
-    }
-
     public static TheoryData<ulong> Shapes => new(
         0, VirtioFeatures.InOrder, VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc,
         VirtioFeatures.RingPacked, VirtioFeatures.RingPacked | VirtioFeatures.InOrder, VirtioFeatures.RingPacked | VirtioFeatures.EventIdx | VirtioFeatures.IndirectDesc);
@@ -31,7 +16,7 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
     [MemberData(nameof(Shapes))]
     public void Open_AfterADeath_ReplaysInOrderAndGoesOn(ulong features)
     {
-        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        DriverQueue driver = Drive(features);
         VirtQueue first = Open(driver, VirtQueueState.Initial(features));
         for (int cookie = 0; cookie < 5; cookie++)
             Offer(driver, cookie);
@@ -62,7 +47,7 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
     [Fact]
     public void Pop_DriverOffersAHeadAgainBeforeItIsUsed_FaultsWhenMoreThanAllAreTaken()
     {
-        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, 0);
+        DriverQueue driver = Drive(0);
         VirtQueue device = Open(driver, VirtQueueState.Initial(0));
         Offer(driver, 0);
         int popped = 0;
@@ -71,7 +56,7 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
             device.Push(chain.Token, 0);
             popped++;
             // Available is the same head once more, and nothing has been published.
-            Assert.True(_memory.TryWrite(new GuestAddress(driver.DriverArea + 2), (ushort)(popped + 1)));
+            Assert.True(Memory.TryWrite(new GuestAddress(driver.DriverArea + 2), (ushort)(popped + 1)));
         }
 
         Assert.Equal((Size, VirtQueueFault.Oversubscribed), (popped, device.Fault));
@@ -89,11 +74,11 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
     [MemberData(nameof(Shapes))]
     public void Forget_OfASavedQueue_TheNextStandsWhereItIsTold(ulong features)
     {
-        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        DriverQueue driver = Drive(features);
         _ = ServeAndSave(driver);
         Region.Forget();
 
-        driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        driver = Drive(features);
         VirtQueue second = Open(driver, VirtQueueState.Initial(features));
         Offer(driver, 9);
         _ = Pop(second);
@@ -106,7 +91,7 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
     [MemberData(nameof(Shapes))]
     public void Save_AndNobodyIsTold_TheNextGoesOnAllTheSame(ulong features)
     {
-        DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
+        DriverQueue driver = Drive(features);
         VirtQueueState stands = ServeAndSave(driver);
 
         VirtQueue second = Open(driver, VirtQueueState.Initial(features));
@@ -124,12 +109,12 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
         for (int seed = 0; seed < 500; seed++)
         {
             Random random = new(seed);
-            DriverQueue driver = DriverQueue.Create(_memory, 0x1_0000, Size, features);
-            for (int i = 0; i < _region.Length; i++)
-                _region.Span[i] = random.Next(4) == 0 ? (byte)random.Next(256) : (byte)random.Next(20);
-            BitConverter.TryWriteBytes(_region.Span[8..], (ushort)1);
-            BitConverter.TryWriteBytes(_region.Span[10..], Size);
-            if (VirtQueue.Open(driver.ToConfig(), _memory, features, VirtQueueState.Initial(features), out VirtQueue? queue, Region) != VirtQueueFault.None)
+            DriverQueue driver = Drive(features);
+            for (int i = 0; i < Notes.Length; i++)
+                Notes.Span[i] = random.Next(4) == 0 ? (byte)random.Next(256) : (byte)random.Next(20);
+            BitConverter.TryWriteBytes(Notes.Span[8..], (ushort)1);
+            BitConverter.TryWriteBytes(Notes.Span[10..], Size);
+            if (VirtQueue.Open(driver.ToConfig(), Memory, features, VirtQueueState.Initial(features), out VirtQueue? queue, Region) != VirtQueueFault.None)
                 continue;
             Offer(driver, 1);
             int popped = 0;
@@ -151,13 +136,10 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
 
     private static bool Offer(DriverQueue driver, int cookie)
     {
-        bool indirect = (driver.Features & VirtioFeatures.IndirectDesc) != 0 && cookie % 2 == 0;
         DriverBuffer[] buffers = cookie % 3 == 0
             ? [new(DataArea, 8, false), new(DataArea + 64, 8, true)]
             : [new(DataArea, 8, false), new(DataArea + 64, 8, true), new(DataArea + 128, 8, true)];
-        bool added = driver.TryAdd(buffers, cookie, indirect);
-        driver.Publish();
-        return added;
+        return Offer(driver, cookie, buffers);
     }
 
     /// <summary>Three chains, by a process that ends in order.</summary>
@@ -172,13 +154,7 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
         return queue.Save();
     }
 
-    private InFlightRegion Region => new(_region.Pointer, Size);
-
-    private VirtQueue Open(DriverQueue driver, VirtQueueState state)
-    {
-        Assert.Equal(VirtQueueFault.None, VirtQueue.Open(driver.ToConfig(), _memory, driver.Features, state, out VirtQueue? queue, Region));
-        return queue!;
-    }
+    private VirtQueue Open(DriverQueue driver, VirtQueueState state) => Open(driver, state, Region);
 
     private sealed class Run
     {
@@ -194,8 +170,8 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
         {
             _test = test;
             _random = new Random(seed);
-            test._region.Span.Clear();
-            _driver = DriverQueue.Create(test._memory, 0x1_0000, Size, features);
+            test.Notes.Span.Clear();
+            _driver = test.Drive(features);
             _device = test.Open(_driver, VirtQueueState.Initial(features));
         }
 
@@ -274,25 +250,25 @@ public sealed unsafe class VirtQueueInFlightTests : IDisposable
         /// <summary>The ring has it and the region does not yet, or, packed, the other way round.</summary>
         private void DieWhilePublishing(bool seen)
         {
-            byte[] region = _test._region.Span.ToArray();
+            byte[] region = _test.Notes.Span.ToArray();
             byte[] ring = Ring();
             _device.Publish();
             if (IsPacked)
             {
-                _test._region.Span.Slice(PackedUsedIndex, 2).CopyTo(region.AsSpan(PackedUsedIndex));
-                region[PackedUsedWrap] = _test._region.Span[PackedUsedWrap];
+                _test.Notes.Span.Slice(PackedUsedIndex, 2).CopyTo(region.AsSpan(PackedUsedIndex));
+                region[PackedUsedWrap] = _test.Notes.Span[PackedUsedWrap];
             }
 
-            region.CopyTo(_test._region.Span);
+            region.CopyTo(_test.Notes.Span);
             if (!seen)
-                Assert.True(_test._memory.TryWrite(new GuestAddress(_driver.DescriptorArea), ring));
+                Assert.True(_test.Memory.TryWrite(new GuestAddress(_driver.DescriptorArea), ring));
             Die();
         }
 
         private byte[] Ring()
         {
             byte[] ring = new byte[_driver.End - _driver.DescriptorArea];
-            Assert.True(_test._memory.TryRead(new GuestAddress(_driver.DescriptorArea), ring));
+            Assert.True(_test.Memory.TryRead(new GuestAddress(_driver.DescriptorArea), ring));
             return ring;
         }
     }
