@@ -17,11 +17,16 @@ guests_serve() { # NUMBER
     blk_await "$blk_folder/$(($1 - 1)).sock" kvmsharp
 }
 
+# A driver on each disk, for so long.
+guests_load() { # SECONDS
+    taskset --cpu-list 1 "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds "$1"
+}
+
 # The server's own memory, in KiB, with a driver on each disk that has loaded it for a while. What it sees of the guests' memory is not its own.
 guests_memory() { # NUMBER
     local load memory i
     guests_serve "$1"
-    taskset --cpu-list 1 "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds 4 >/dev/null &
+    guests_load 4 >/dev/null &
     load=$!
     # A socket that listens and one that is connected, for each.
     for ((i = 0; i < 100; i++)); do
@@ -40,7 +45,7 @@ bench_guests() {
     blk_prepare 64M
     for ((round = 0; round < rounds; round++)); do
         guests_serve "$guests"
-        taskset --cpu-list 1 "$kvmsharp" bench vhost-user "${guest_sockets[@]}" --depth 8 --seconds "$((2 * seconds))" >"$samples/line"
+        guests_load "$((2 * seconds))" >"$samples/line"
         blk_stop
         # randread4k.qd8 TOTAL IOPS, N disks from LOW to HIGH
         read -r total low high < <(awk '{ print $2, $7, $9 }' "$samples/line")
