@@ -14,8 +14,8 @@ namespace KvmSharp.Kvm;
 /// </summary>
 public sealed unsafe partial class KvmVm : IDisposable
 {
-    private readonly KvmInterruptFabric? _interrupts;
     private readonly KvmDoorbellFabric _doorbells;
+    private KvmInterruptFabric? _interrupts;
 
     private KvmVm(KvmSystem system, KvmVmOptions options, FileDescriptor file)
     {
@@ -27,20 +27,14 @@ public sealed unsafe partial class KvmVm : IDisposable
         int xsave = Check(KVM_CAP_XSAVE2);
         XsaveSize = Math.Max(xsave, sizeof(kvm_xsave));
         SetUp();
-        if (options.Irqchip == IrqchipMode.None)
-            return;
-        Routing = new GsiRouting(file, options.Irqchip, Math.Max(system.Check(KVM_CAP_IRQ_ROUTING), 1024));
-        if (options.Irqchip == IrqchipMode.Split)
-            IoApic = new IoApic(new KvmIoApicOutput(file, Routing));
-        _interrupts = new KvmInterruptFabric(file, Routing, IoApic, system.Check(KVM_CAP_IRQFD_RESAMPLE) > 0);
     }
 
     public KvmSystem System { get; }
 
     public KvmVmOptions Options { get; }
 
-    /// <summary>The user-space I/O APIC to place at its address; null unless the irqchip is split.</summary>
-    public IoApic? IoApic { get; }
+    /// <summary>The user-space I/O APIC to place at its address; null unless the irqchip is split and there.</summary>
+    public IoApic? IoApic { get; private set; }
 
     /// <summary>Interrupts over KVM_IRQ_LINE, irqfd and GSI routing. Throws <see cref="InvalidOperationException"/> without an irqchip.</summary>
     public IInterruptFabric Interrupts => _interrupts ?? throw new InvalidOperationException("this VM has no interrupt controllers");
@@ -55,10 +49,10 @@ public sealed unsafe partial class KvmVm : IDisposable
 
     internal ulong VcpuMappingSize { get; }
 
-    internal GsiRouting? Routing { get; }
+    internal GsiRouting? Routing { get; private set; }
 
     /// <summary>
-    /// Creates a VM and its interrupt controllers. Throws <see cref="KvmUnsupportedException"/> for a missing capability,
+    /// Creates a VM without interrupt controllers yet. Throws <see cref="KvmUnsupportedException"/> for a missing capability,
     /// <see cref="LinuxException"/> when the host refuses.
     /// </summary>
     public static KvmVm Create(KvmSystem system, KvmVmOptions options)
@@ -82,6 +76,34 @@ public sealed unsafe partial class KvmVm : IDisposable
             file.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Makes the interrupt controllers that the options ask for. Once, before <see cref="CreateVcpu"/> and best after <see cref="AddMemory"/>: the kernel's own devices
+    /// leave a grace period of SRCU under way, and a new memory slot waits until it is over (Linux 6.18: two ticks of the host, 8 ms at 250 Hz). Throws
+    /// <see cref="LinuxException"/>.
+    /// </summary>
+    public void CreateInterruptControllers()
+    {
+        switch (Options.Irqchip)
+        {
+            case IrqchipMode.Kernel:
+                KvmIoctl.Call(File, KVM_CREATE_IRQCHIP, 0UL, "KVM_CREATE_IRQCHIP");
+                if (Options.WithPit)
+                    CreatePit();
+                break;
+            case IrqchipMode.Split:
+                EnableCapability(KVM_CAP_SPLIT_IRQCHIP, GsiRouting.IoApicPins, nameof(KVM_CAP_SPLIT_IRQCHIP));
+                break;
+            case IrqchipMode.None:
+            default:
+                return;
+        }
+
+        Routing = new GsiRouting(File, Options.Irqchip, Math.Max(System.Check(KVM_CAP_IRQ_ROUTING), 1024));
+        if (Options.Irqchip == IrqchipMode.Split)
+            IoApic = new IoApic(new KvmIoApicOutput(File, Routing));
+        _interrupts = new KvmInterruptFabric(File, Routing, IoApic, System.Check(KVM_CAP_IRQFD_RESAMPLE) > 0);
     }
 
     /// <summary>KVM_CHECK_EXTENSION on this VM.</summary>
@@ -123,21 +145,6 @@ public sealed unsafe partial class KvmVm : IDisposable
         ulong identity = Options.IdentityMapAddress;
         KvmIoctl.Call(File, KVM_SET_IDENTITY_MAP_ADDR, &identity, "KVM_SET_IDENTITY_MAP_ADDR");
         KvmIoctl.Call(File, KVM_SET_TSS_ADDR, Options.TssAddress, "KVM_SET_TSS_ADDR");
-        switch (Options.Irqchip)
-        {
-            case IrqchipMode.Kernel:
-                KvmIoctl.Call(File, KVM_CREATE_IRQCHIP, 0UL, "KVM_CREATE_IRQCHIP");
-                if (Options.WithPit)
-                    CreatePit();
-                break;
-            case IrqchipMode.Split:
-                EnableCapability(KVM_CAP_SPLIT_IRQCHIP, GsiRouting.IoApicPins, nameof(KVM_CAP_SPLIT_IRQCHIP));
-                break;
-            case IrqchipMode.None:
-            default:
-                break;
-        }
-
         if (Options.DirtyRingBytes > 0)
             EnableCapability(KVM_CAP_DIRTY_LOG_RING, Options.DirtyRingBytes, nameof(KVM_CAP_DIRTY_LOG_RING));
         else if (Check(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2) != 0)

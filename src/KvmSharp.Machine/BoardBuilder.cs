@@ -39,6 +39,7 @@ internal sealed class BoardBuilder(MachineConfig config, ILoggerFactory loggers,
         int addressBits = AddressBits(cpuid);
         CheckMemoryFits(addressBits);
         vm.AddMemory(memory);
+        vm.CreateInterruptControllers();
 
         var counters = new DeviceExitCounters(config.Cpus.Count);
         BoardContext context = MakeContext(memory, vm, counters, addressBits);

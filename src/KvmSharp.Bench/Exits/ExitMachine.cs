@@ -21,6 +21,7 @@ internal static class ExitMachine
         bool interrupts = kind.Interrupt != ExitInterrupt.None;
         using KvmVm vm = KvmVm.Create(system, new KvmVmOptions { Irqchip = interrupts ? IrqchipMode.Kernel : IrqchipMode.None, WithPit = false });
         vm.AddMemory(memory);
+        vm.CreateInterruptControllers();
         if (!memory.TryWrite(new GuestAddress(ExitGuest.Code), kind.Code) || !memory.TryWrite(new GuestAddress(4UL * ExitGuest.Vector), (uint)ExitGuest.Handler))
             throw new InvalidOperationException("the payload does not fit");
 

@@ -24,6 +24,7 @@ internal sealed class BareMachine : IDisposable
         Vm = KvmVm.Create(_system, options ?? new KvmVmOptions { Irqchip = IrqchipMode.None });
         Memory = GuestMemory.Create(new GuestMemoryOptions { SizeBytes = memoryBytes });
         Vm.AddMemory(Memory);
+        Vm.CreateInterruptControllers();
     }
 
     internal KvmSystem System => _system;
