@@ -24,9 +24,10 @@ public sealed unsafe class GuestMemory : IDisposable
 
     private readonly FileDescriptor? _file;
 
-    private GuestMemory(FileDescriptor? file, MappedRegion? mapping, ulong sizeBytes, GuestMemoryRegion[] regions)
+    private GuestMemory(FileDescriptor? file, MappedRegion? mapping, ulong sizeBytes, GuestMemoryRegion[] regions, bool hasHugePages = false)
     {
         _file = file;
+        HasHugePages = hasHugePages;
         _mapping = mapping;
         SizeBytes = sizeBytes;
         _regions = regions;
@@ -34,6 +35,9 @@ public sealed unsafe class GuestMemory : IDisposable
 
     /// <summary>False for mergeable memory and for a peer's: we have no file of it that another process could map, for vhost-user or VFIO.</summary>
     public bool IsShared => _file is not null;
+
+    /// <summary>Its file is made of huge pages, as far as the host has any: filled faster through the mapping than through the file.</summary>
+    public bool HasHugePages { get; }
 
     /// <summary>The memfd behind all regions. Only if <see cref="IsShared"/>.</summary>
     public FileDescriptor File => _file ?? throw new InvalidOperationException("this guest memory has no file");
@@ -57,7 +61,8 @@ public sealed unsafe class GuestMemory : IDisposable
             throw new ArgumentException("huge pages cannot be merged: choose one of the two", nameof(options));
         ulong backing = GuestMemoryHost.BackingSize(options);
         // Same-page merging works on private anonymous memory only.
-        FileDescriptor? file = options.Mergeable ? null : GuestMemoryHost.OpenFile(options, backing);
+        bool hasHugePages = false;
+        FileDescriptor? file = options.Mergeable ? null : GuestMemoryHost.OpenFile(options, backing, out hasHugePages);
         MappedRegion? mapping = null;
         try
         {
@@ -68,7 +73,7 @@ public sealed unsafe class GuestMemory : IDisposable
             GuestMemoryRegion[] regions = size > low
                 ? [new(new(0), low, host, 0), new(new(HighStart), size - low, host + (nint)low, low)]
                 : [new(new(0), low, host, 0)];
-            return new GuestMemory(file, mapping, size, regions);
+            return new GuestMemory(file, mapping, size, regions, hasHugePages);
         }
         catch
         {

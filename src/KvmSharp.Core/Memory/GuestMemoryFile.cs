@@ -9,14 +9,28 @@ namespace KvmSharp.Core.Memory;
 /// </summary>
 public sealed class GuestMemoryFile : IDisposable
 {
+    private readonly FileDescriptor? _mount;
     private ulong _size;
 
-    private GuestMemoryFile(FileDescriptor file) => File = file;
+    private GuestMemoryFile(FileDescriptor file, FileDescriptor? mount, bool hasHugePages)
+    {
+        File = file;
+        _mount = mount;
+        HasHugePages = hasHugePages;
+    }
 
     internal FileDescriptor File { get; }
 
+    /// <summary>It is made of huge pages, as far as the host has any.</summary>
+    internal bool HasHugePages { get; }
+
     /// <summary>An empty file of the kind that the options ask for. Throws <see cref="LinuxException"/>.</summary>
-    public static GuestMemoryFile Create(GuestMemoryOptions options) => new((options.HugePages ? null : HugeTmpfs.TryCreateFile()) ?? CreateMemfd(options));
+    public static GuestMemoryFile Create(GuestMemoryOptions options)
+    {
+        FileDescriptor? mount = null;
+        FileDescriptor? file = options.HugePages ? null : HugeTmpfs.TryCreateFile(out mount);
+        return file is not null ? new(file, mount, hasHugePages: true) : new(CreateMemfd(options), mount, options.HugePages);
+    }
 
     /// <summary>
     /// Gives the file its size, which it has for good; a file that has it already loses what the last memory left in it. A descriptor of the caller's own.
@@ -51,5 +65,9 @@ public sealed class GuestMemoryFile : IDisposable
         }
     }
 
-    public void Dispose() => File.Dispose();
+    public void Dispose()
+    {
+        File.Dispose();
+        _mount?.Dispose();
+    }
 }

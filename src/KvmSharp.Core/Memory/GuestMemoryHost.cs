@@ -21,11 +21,11 @@ internal static unsafe class GuestMemoryHost
     }
 
     /// <summary>A file of the memory's own, or the one that it is given, empty and of this size.</summary>
-    internal static FileDescriptor OpenFile(GuestMemoryOptions options, ulong size)
+    internal static FileDescriptor OpenFile(GuestMemoryOptions options, ulong size, out bool hasHugePages)
     {
-        if (options.File is { } given)
-            return given.Prepare(size);
-        using GuestMemoryFile file = GuestMemoryFile.Create(options);
+        using GuestMemoryFile? own = options.File is null ? GuestMemoryFile.Create(options) : null;
+        GuestMemoryFile file = options.File ?? own!;
+        hasHugePages = file.HasHugePages;
         return file.Prepare(size);
     }
 

@@ -10,8 +10,10 @@ namespace KvmSharp.Core.Memory;
 internal static unsafe class HugeTmpfs
 {
     /// <summary>An unnamed, empty file; null when the host or the caller's privileges do not allow it.</summary>
-    internal static FileDescriptor? TryCreateFile()
+    /// <param name="mount">For the caller to close, at leisure: the kernel waits for all CPUs then, a millisecond.</param>
+    internal static FileDescriptor? TryCreateFile(out FileDescriptor? mount)
     {
+        mount = null;
         using FileDescriptor? context = Adopt(Open("tmpfs\0"u8));
         if (context is null || !Set(context, "huge\0"u8, "within_size\0"u8) || !Set(context, "size\0"u8, "0\0"u8)
             || Libc.syscall(LibcConstants.__NR_fsconfig, context.Value, LibcConstants.FSCONFIG_CMD_CREATE, 0, 0, 0, 0) != 0)
@@ -19,7 +21,7 @@ internal static unsafe class HugeTmpfs
             return null;
         }
 
-        using FileDescriptor? mount = Adopt(Libc.syscall(LibcConstants.__NR_fsmount, context.Value, LibcConstants.FSMOUNT_CLOEXEC, 0, 0, 0, 0));
+        mount = Adopt(Libc.syscall(LibcConstants.__NR_fsmount, context.Value, LibcConstants.FSMOUNT_CLOEXEC, 0, 0, 0, 0));
         if (mount is null)
             return null;
         fixed (byte* here = ".\0"u8)
