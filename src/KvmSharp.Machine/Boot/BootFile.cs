@@ -99,8 +99,8 @@ internal sealed unsafe class BootFile : IDisposable
         if (helper is null || pieces < LoadHelper.WorthSharing)
             Send(0, length);
         else
-            // The kernel lets one thread at a time write to the memory's file; the other one fills the mapping.
-            helper.Copy(pieces, piece => Send(Start(piece), Start(piece + 1)), piece => Read(Start(piece), Start(piece + 1)));
+            // The kernel lets one thread at a time write to the memory's file; where that is the faster way, the other one fills the mapping.
+            helper.Share(pieces, piece => Send(Start(piece), Start(piece + 1)), piece => Read(Start(piece), Start(piece + 1)));
         return true;
 
         ulong Start(ulong piece) => piece == 0 ? 0 : Math.Min(length, (piece * LoadHelper.PieceBytes) - before);
@@ -119,12 +119,13 @@ internal sealed unsafe class BootFile : IDisposable
     public void Dispose() => _file.Dispose();
 
     /// <summary>
-    /// File to memfd inside the kernel: it allocates the pages of guest RAM without a page fault for each, which takes about half the
-    /// time of reading into the mapping. What it cannot do (mergeable memory, huge pages, odd file systems) is left to read. Returns the bytes sent.
+    /// File to memfd inside the kernel: it allocates the pages of guest RAM without a page fault for each, which takes two thirds of the
+    /// time of reading into the mapping. Huge pages are read faster, and what else it cannot do (mergeable memory, odd file systems) is left to read. Returns the
+    /// bytes sent.
     /// </summary>
     private ulong SendToGuest(GuestMemory memory, ulong address, ulong offset, ulong length)
     {
-        if (!memory.IsShared)
+        if (!memory.IsShared || memory.HasHugePages)
             return 0;
         foreach (ref readonly GuestMemoryRegion region in memory.Regions)
         {

@@ -3,39 +3,39 @@ using System.Runtime.ExceptionServices;
 namespace KvmSharp.Machine.Boot;
 
 /// <summary>
-/// Lets a second thread help to copy a long part of a file into guest RAM, which is bound by one CPU's memory bandwidth: who loads takes pieces from the front,
-/// the helper from the back, until they meet. Without a helper the loader takes them all.
+/// Lets a second thread help with what is long and can be cut in pieces, above all the copying of a file into guest RAM: who loads takes pieces from the front, the helper
+/// from the back, until they meet. Without a helper the loader takes them all.
 /// </summary>
 internal sealed class LoadHelper
 {
-    /// <summary>Size and alignment of a piece in guest memory, that of a huge page: no two threads fill the same one.</summary>
+    /// <summary>Size and alignment of a piece of guest memory, that of a huge page: no two threads fill the same one.</summary>
     internal const ulong PieceBytes = 2 << 20;
 
     /// <summary>Fewer pieces are done before a helper is awake.</summary>
     internal const ulong WorthSharing = 4;
 
     private readonly object _gate = new();
-    private Action<ulong>? _copyBack;
+    private Action<ulong>? _atBack;
     private ulong _front, _back;
     private bool _isHelping, _isOver;
     private ExceptionDispatchInfo? _failure;
 
-    /// <summary>Copies pieces 0 to <paramref name="pieces"/> - 1, each once; returns when all are done. Throws what copying one threw. One caller at a time.</summary>
+    /// <summary>Does pieces 0 to <paramref name="pieces"/> - 1, each once; returns when all are done. Throws what one threw. One caller at a time.</summary>
     /// <param name="pieces">How many.</param>
-    /// <param name="copyFront">Copies one, on this thread.</param>
-    /// <param name="copyBack">The same, on the helper's.</param>
-    internal void Copy(ulong pieces, Action<ulong> copyFront, Action<ulong> copyBack)
+    /// <param name="atFront">Does one, on this thread.</param>
+    /// <param name="atBack">The same, on the helper's.</param>
+    internal void Share(ulong pieces, Action<ulong> atFront, Action<ulong> atBack)
     {
         lock (_gate)
         {
-            (_front, _back, _copyBack, _failure) = (0, pieces, copyBack, null);
+            (_front, _back, _atBack, _failure) = (0, pieces, atBack, null);
             Monitor.PulseAll(_gate);
         }
 
         try
         {
             while (TryTakeFront(out ulong piece))
-                copyFront(piece);
+                atFront(piece);
         }
         finally
         {
@@ -45,15 +45,15 @@ internal sealed class LoadHelper
         _failure?.Throw();
     }
 
-    /// <summary>Helps with whatever there is to copy until <see cref="End"/>. One thread.</summary>
+    /// <summary>Helps with whatever there is until <see cref="End"/>. One thread.</summary>
     internal void Help()
     {
-        while (TryTakeBack(out ulong piece, out Action<ulong> copy))
+        while (TryTakeBack(out ulong piece, out Action<ulong> work))
         {
             ExceptionDispatchInfo? failure = null;
             try
             {
-                copy(piece);
+                work(piece);
             }
             catch (Exception e)
             {
@@ -93,13 +93,13 @@ internal sealed class LoadHelper
         }
     }
 
-    private bool TryTakeBack(out ulong piece, out Action<ulong> copy)
+    private bool TryTakeBack(out ulong piece, out Action<ulong> work)
     {
         lock (_gate)
         {
             while (!_isOver && _front == _back)
                 Monitor.Wait(_gate);
-            copy = _copyBack!;
+            work = _atBack!;
             if (_front == _back)
             {
                 piece = 0;

@@ -71,6 +71,27 @@ public sealed class KernelCacheTests : BootFixture
     }
 
     [Fact]
+    public void Load_ManyRelocationsBesideAHelper_EachPlaceIsMovedOnce()
+    {
+        const int start = 0x1000, count = 5000; // more than one thread takes at a time
+        uint[] places = [.. Enumerable.Range(0, count).Select(i => PackedKernel.Place(start + (i * sizeof(uint))))];
+        string path = File("kernel", PackedKernel.Make([0, PackedKernel.Place(PackedKernel.Plain64), 0, 0, .. places]));
+        LoadHelper helper = new();
+        Thread helping = new(helper.Help) { IsBackground = true };
+        helping.Start();
+        for (int round = 0; round < 16; round++)
+        {
+            ulong load = LoadCached(path, helper: helper).KernelStart;
+            uint delta = (uint)(U64(load + PackedKernel.Plain64) - PackedKernel.VirtualStart - 0x123);
+            Assert.All(Enumerable.Range(0, count), i => Assert.Equal(delta, U32(load + (ulong)(start + (i * sizeof(uint))))));
+            Assert.Equal(0u, U32(load + start + (count * sizeof(uint))));
+        }
+
+        helper.End();
+        Assert.True(helping.Join(10_000));
+    }
+
+    [Fact]
     public void Load_Initrd_IsNeverCovered()
     {
         string kernel = File("kernel", PackedKernel.Make()), initrd = File("initrd", new byte[40 << 20]);
@@ -193,9 +214,9 @@ public sealed class KernelCacheTests : BootFixture
 
     private string[] Kept() => Directory.Exists(CacheFolder) ? Directory.GetFiles(CacheFolder) : [];
 
-    private BootEntry LoadCached(string path, string commandLine = "", string? initrd = null, Core.Memory.GuestMemory? memory = null) =>
+    private BootEntry LoadCached(string path, string commandLine = "", string? initrd = null, Core.Memory.GuestMemory? memory = null, LoadHelper? helper = null) =>
         KernelLoader.Load(memory ?? Memory, new BootRequest
         {
-            KernelPath = path, InitrdPath = initrd, CommandLine = commandLine, KernelCache = new KernelCache(CacheFolder, NullLogger.Instance),
+            KernelPath = path, InitrdPath = initrd, CommandLine = commandLine, Helper = helper, KernelCache = new KernelCache(CacheFolder, NullLogger.Instance),
         });
 }

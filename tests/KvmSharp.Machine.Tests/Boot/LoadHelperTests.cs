@@ -10,7 +10,7 @@ public sealed class LoadHelperTests : BootFixture
     [InlineData(0)] // Multiboot's kernels begin anywhere.
     [InlineData(0x1000)]
     [InlineData(0x1F_FFFF)]
-    public void Copy_LongFileBesideAHelper_AllBytesAreInPlace(ulong misalignment)
+    public void Share_LongFileBesideAHelper_AllBytesAreInPlace(ulong misalignment)
     {
         const int length = (20 << 20) + 4567;
         byte[] contents = new byte[length];
@@ -27,14 +27,14 @@ public sealed class LoadHelperTests : BootFixture
     }
 
     [Fact]
-    public void Copy_BesideAHelper_EachPieceIsCopiedOnceAndBothCopySome()
+    public void Share_BesideAHelper_EachPieceIsCopiedOnceAndBothCopySome()
     {
         const int pieces = 64;
         int[] fromFront = new int[pieces], fromBack = new int[pieces];
         Thread helping = Start();
         using ManualResetEventSlim loaderCame = new(), helperCame = new();
 
-        _helper.Copy(pieces, i =>
+        _helper.Share(pieces, i =>
         {
             loaderCame.Set();
             Assert.True(helperCame.Wait(10_000));
@@ -52,39 +52,39 @@ public sealed class LoadHelperTests : BootFixture
     }
 
     [Fact]
-    public void Copy_WithoutAHelper_AllIsDoneHere()
+    public void Share_WithoutAHelper_AllIsDoneHere()
     {
         var copied = new List<ulong>();
-        _helper.Copy(5, copied.Add, _ => throw new InvalidOperationException());
+        _helper.Share(5, copied.Add, _ => throw new InvalidOperationException());
         Assert.Equal([0, 1, 2, 3, 4], copied);
     }
 
     [Fact]
-    public void Copy_HelperFails_FailureIsTheLoadersAndTheNextIsWhole()
+    public void Share_HelperFails_FailureIsTheLoadersAndTheNextIsWhole()
     {
         Thread helping = Start();
         using var failed = new ManualResetEventSlim();
 
-        Assert.Throws<BootException>(() => _helper.Copy(1000, i => Assert.True(failed.Wait(10_000)), _ =>
+        Assert.Throws<BootException>(() => _helper.Share(1000, i => Assert.True(failed.Wait(10_000)), _ =>
         {
             failed.Set();
             throw new BootException("shrunk; do not");
         }));
 
         int copied = 0;
-        _helper.Copy(100, _ => Interlocked.Increment(ref copied), _ => Interlocked.Increment(ref copied));
+        _helper.Share(100, _ => Interlocked.Increment(ref copied), _ => Interlocked.Increment(ref copied));
         Assert.Equal(100, copied);
         End(helping);
     }
 
     [Fact]
-    public void Copy_LoaderFails_WaitsForThePieceThatIsBeingCopied()
+    public void Share_LoaderFails_WaitsForThePieceThatIsBeingCopied()
     {
         Thread helping = Start();
         using var helperCame = new ManualResetEventSlim();
         bool isDone = false;
 
-        Assert.Throws<BootException>(() => _helper.Copy(2, _ =>
+        Assert.Throws<BootException>(() => _helper.Share(2, _ =>
         {
             Assert.True(helperCame.Wait(10_000));
             throw new BootException("shrunk; do not");

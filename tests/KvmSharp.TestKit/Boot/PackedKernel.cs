@@ -9,9 +9,9 @@ namespace KvmSharp.TestKit.Boot;
 public static class PackedKernel
 {
     public const ulong LinkStart = 0x100_0000, VirtualStart = 0xFFFF_FFFF_8100_0000, Entry = 0x40;
-    public const int Span = 0x6000, Plain64 = 0x100, Inverse32 = 0x200, Plain32 = 0x300, LastByte = 0xFFF;
+    public const int Span = 0x9000, Plain64 = 0x100, Inverse32 = 0x200, Plain32 = 0x300, LastByte = 0xFFF;
 
-    private const int HeadersLength = 64 + 56, CodeOffset = 0x1000, FileLength = 0x3000, PayloadOffset = 512;
+    private const int HeadersLength = 64 + 56, CodeOffset = 0x1000, FileLength = 0x6000, PayloadOffset = 512;
 
     /// <param name="relocations">What follows the ELF file; null: the three lists.</param>
     /// <param name="changeElf">A last word on the ELF file.</param>

@@ -50,32 +50,42 @@ internal sealed unsafe class CachedKernel : IDisposable
         }
 
         if (delta != 0)
-            Relocate(new Span<byte>(host, (int)Span), delta);
+            Relocate(host, delta, helper);
     }
 
     public void Dispose() => _file.Dispose();
 
-    private void Relocate(Span<byte> kernel, ulong delta)
+    private void Relocate(byte* kernel, ulong delta, LoadHelper? helper)
     {
-        ulong at = _header.RelocationsOffset;
         RelocationCounts counts = _header.Relocations;
-        Span<uint> room = stackalloc uint[RelocationsAtATime];
-        for (uint left = counts.Plain32; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
-            Move32(kernel, places, (uint)delta);
-        for (uint left = counts.Inverse32; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
-            Move32(kernel, places, (uint)-(long)delta);
-        for (uint left = counts.Plain64; TryReadPlaces(room, ref at, ref left, out Span<uint> places);)
-            Move64(kernel, places, delta);
-    }
+        ulong at = _header.RelocationsOffset;
+        Share(counts.Plain32, places => Move32(Kernel(), places, (uint)delta));
+        Share(counts.Inverse32, places => Move32(Kernel(), places, (uint)-(long)delta));
+        Share(counts.Plain64, places => Move64(Kernel(), places, delta));
 
-    private bool TryReadPlaces(Span<uint> room, ref ulong at, ref uint left, out Span<uint> places)
-    {
-        places = room[..(int)Math.Min(left, (uint)room.Length)];
-        if (!_file.TryRead(at, MemoryMarshal.AsBytes(places)))
-            throw Damaged();
-        at += (ulong)places.Length * RelocationCounts.EntryLength;
-        left -= (uint)places.Length;
-        return !places.IsEmpty;
+        Span<byte> Kernel() => new(kernel, (int)Span);
+
+        void Share(uint count, Action<Span<uint>> move)
+        {
+            ulong from = at;
+            at += (ulong)count * RelocationCounts.EntryLength;
+            ulong pieces = ((ulong)count + RelocationsAtATime - 1) / RelocationsAtATime;
+            if (helper is not null)
+                helper.Share(pieces, Piece, Piece);
+            else
+                for (ulong i = 0; i < pieces; i++)
+                    Piece(i);
+
+            void Piece(ulong index)
+            {
+                ulong first = index * RelocationsAtATime;
+                Span<uint> places = stackalloc uint[RelocationsAtATime];
+                places = places[..(int)Math.Min(count - first, RelocationsAtATime)];
+                if (!_file.TryRead(from + (first * RelocationCounts.EntryLength), MemoryMarshal.AsBytes(places)))
+                    throw Damaged();
+                move(places);
+            }
+        }
     }
 
     private void Move32(Span<byte> kernel, ReadOnlySpan<uint> places, uint change)
