@@ -47,16 +47,19 @@ sandbox_figures() {
         sed -nE 's|.*system calls by role: vCPU ([0-9]+), I/O ([0-9]+).*|figure sandbox.vcpu_syscalls \1 calls\nfigure sandbox.io_syscalls \2 calls|p'
 }
 
-# From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what of it is the sandbox, and QEMU's.
+# From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what of it is the sandbox, QEMU's, and the floor: a C
+# program that makes a VM and reads the same unpacked kernel and initramfs into it.
 bench_start() {
-    make --silent -C native-shims first-run
+    make --silent -C native-shims first-run start-floor
     local round name results qemu_cpu=() # QEMU cannot set every MSR of a host without hardware KVM
     results=$(mktemp -d)
+    local -x XDG_CACHE_HOME=$results/cache # a cache with this kernel only, for the floor to find
     for ((round = 0; round <= rounds; round++)); do # round 0 warms the caches
-        for name in kvmsharp kvmsharp_open qemu_microvm qemu_pc; do
+        for name in kvmsharp kvmsharp_open floor qemu_microvm qemu_pc; do
             case $name in
                 kvmsharp) kvmsharp_command 'console=ttyS0' ;;
                 kvmsharp_open) kvmsharp_command 'console=ttyS0'; command+=(--sandbox off) ;;
+                floor) command=(artifacts/native/start-floor "$XDG_CACHE_HOME"/kvmsharp/unpacked/*.kernel "$initrd") ;;
                 *) qemu_command "${name#qemu_}" 'console=ttyS0' ;;
             esac
             line=$(artifacts/native/first-run "${command[@]}" 2>/dev/null </dev/null) || die "start: $name ended before its first KVM_RUN"
@@ -64,9 +67,11 @@ bench_start() {
         done
     done
     printf '%-18s %18s\n' VMM 'first KVM_RUN (ms)'
-    for name in kvmsharp kvmsharp_open qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
+    for name in kvmsharp kvmsharp_open floor qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
     printf 'figure start.first_run %.1f ms\n' "$(median <"$results/kvmsharp")"
     printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median <"$results/kvmsharp")" -v off="$(median <"$results/kvmsharp_open")" 'BEGIN { print on - off }')"
+    printf 'figure start.first_run.floor %.1f ms\n' "$(median <"$results/floor")"
+    printf 'figure start.first_run.over_floor %.2f x\n' "$(ratio "$(median <"$results/kvmsharp")" "$(median <"$results/floor")")"
     sandbox_figures
     printf 'figure start.first_run.qemu_microvm %.1f ms\n' "$(median <"$results/qemu_microvm")"
     printf 'figure start.first_run.qemu_pc %.1f ms\n' "$(median <"$results/qemu_pc")"
