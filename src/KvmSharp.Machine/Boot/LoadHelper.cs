@@ -17,7 +17,7 @@ internal sealed class LoadHelper
     private readonly object _gate = new();
     private Action<ulong>? _atBack;
     private ulong _front, _back;
-    private bool _isHelping, _isOver;
+    private bool _hasHelper, _isHelping, _isOver;
     private ExceptionDispatchInfo? _failure;
 
     /// <summary>Does pieces 0 to <paramref name="pieces"/> - 1, each once; returns when all are done. Throws what one threw. One caller at a time.</summary>
@@ -35,7 +35,12 @@ internal sealed class LoadHelper
         try
         {
             while (TryTakeFront(out ulong piece))
+            {
                 atFront(piece);
+                // Who will help may still be waiting for a thread to start, by yielding, and a new one may be queued behind this one on its CPU.
+                if (!Volatile.Read(ref _hasHelper))
+                    Thread.Yield();
+            }
         }
         finally
         {
@@ -48,6 +53,7 @@ internal sealed class LoadHelper
     /// <summary>Helps with whatever there is until <see cref="End"/>. One thread.</summary>
     internal void Help()
     {
+        Volatile.Write(ref _hasHelper, true);
         while (TryTakeBack(out ulong piece, out Action<ulong> work))
         {
             ExceptionDispatchInfo? failure = null;
