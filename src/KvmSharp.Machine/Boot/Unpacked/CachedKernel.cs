@@ -70,11 +70,9 @@ internal sealed unsafe class CachedKernel : IDisposable
             ulong from = at;
             at += (ulong)count * RelocationCounts.EntryLength;
             ulong pieces = ((ulong)count + RelocationsAtATime - 1) / RelocationsAtATime;
-            if (helper is not null)
-                helper.Share(pieces, Piece, Piece);
-            else
-                for (ulong i = 0; i < pieces; i++)
-                    Piece(i);
+            helper?.Share(pieces, Piece, Piece);
+            for (ulong i = 0; helper is null && i < pieces; i++)
+                Piece(i);
 
             void Piece(ulong index)
             {
