@@ -47,15 +47,15 @@ sandbox_figures() {
         sed -nE 's|.*system calls by role: vCPU ([0-9]+), I/O ([0-9]+).*|figure sandbox.vcpu_syscalls \1 calls\nfigure sandbox.io_syscalls \2 calls|p'
 }
 
+starts=(kvmsharp kvmsharp_open floor qemu_microvm qemu_pc)
 # From exec to the first KVM_RUN with a stock kernel, initramfs and 256 MiB, on this machine: start.first_run, what of it is the sandbox, QEMU's, and the floor: a C
 # program that makes a VM and reads the same unpacked kernel and initramfs into it.
 bench_start() {
     make --silent -C native-shims first-run start-floor
-    local round name results qemu_cpu=() # QEMU cannot set every MSR of a host without hardware KVM
-    results=$(mktemp -d)
-    local -x XDG_CACHE_HOME=$results/cache # a cache with this kernel only, for the floor to find
+    local round name line qemu_cpu=() # QEMU cannot set every MSR of a host without hardware KVM
+    local -x XDG_CACHE_HOME=$samples/cache # a cache with this kernel only, for the floor to find
     for ((round = 0; round <= rounds; round++)); do # round 0 warms the caches
-        for name in kvmsharp kvmsharp_open floor qemu_microvm qemu_pc; do
+        for name in "${starts[@]}"; do
             case $name in
                 kvmsharp) kvmsharp_command 'console=ttyS0' ;;
                 kvmsharp_open) kvmsharp_command 'console=ttyS0'; command+=(--sandbox off) ;;
@@ -63,57 +63,50 @@ bench_start() {
                 *) qemu_command "${name#qemu_}" 'console=ttyS0' ;;
             esac
             line=$(artifacts/native/first-run "${command[@]}" 2>/dev/null </dev/null) || die "start: $name ended before its first KVM_RUN"
-            [ "$round" = 0 ] || echo "${line#* }" >>"$results/$name"
+            [ "$round" = 0 ] || add_sample "$name.ms" "${line#* }"
         done
     done
     printf '%-18s %18s\n' VMM 'first KVM_RUN (ms)'
-    for name in kvmsharp kvmsharp_open floor qemu_microvm qemu_pc; do printf '%-18s %18.1f\n' "$name" "$(median <"$results/$name")"; done
-    printf 'figure start.first_run %.1f ms\n' "$(median <"$results/kvmsharp")"
-    printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median <"$results/kvmsharp")" -v off="$(median <"$results/kvmsharp_open")" 'BEGIN { print on - off }')"
-    printf 'figure start.first_run.floor %.1f ms\n' "$(median <"$results/floor")"
-    printf 'figure start.first_run.over_floor %.2f x\n' "$(ratio "$(median <"$results/kvmsharp")" "$(median <"$results/floor")")"
+    for name in "${starts[@]}"; do printf '%-18s %18.1f\n' "$name" "$(median_of "$name.ms")"; done
+    printf 'figure start.first_run %.1f ms\n' "$(median_of kvmsharp.ms)"
+    printf 'figure sandbox.start_cost %.1f ms\n' "$(awk -v on="$(median_of kvmsharp.ms)" -v off="$(median_of kvmsharp_open.ms)" 'BEGIN { print on - off }')"
+    for name in floor qemu_microvm qemu_pc; do printf 'figure start.first_run.%s %.1f ms\n' "$name" "$(median_of "$name.ms")"; done
+    printf 'figure start.first_run.over_floor %.2f x\n' "$(ratio "$(median_of kvmsharp.ms)" "$(median_of floor.ms)")"
     sandbox_figures
-    printf 'figure start.first_run.qemu_microvm %.1f ms\n' "$(median <"$results/qemu_microvm")"
-    printf 'figure start.first_run.qemu_pc %.1f ms\n' "$(median <"$results/qemu_pc")"
-    rm -rf "$results"
 }
 
+mib_of() { median_of "$1" | awk '{ printf "%.1f", $1 / 1024 }'; } # SAMPLE, in KiB
 # Memory beyond the guest's 256 MiB with the guest idle at its shell, from smaps: memory.private_dirty, memory.beyond_guest.
 bench_memory() {
     local append='console=ttyS0 quiet init_on_alloc=0 mitigations=off kvmsharp.test=idle'
-    local results round name
-    results=$(mktemp -d)
+    local round name dirty resident
     start_bench_lab memory
     for ((round = 0; round < (rounds + 1) / 2; round++)); do
         for name in kvmsharp qemu_microvm qemu_pc; do
             if [ "$name" = kvmsharp ]; then kvmsharp_command "$append"; else qemu_command "${name#qemu_}" "$append"; fi
-            in_lab --timeout 120 -- scripts/lib/vmm-memory.sh "$name" "${command[@]}" </dev/null >"$results/line"
-            read -r _ dirty resident <"$results/line"
+            in_lab --timeout 120 -- scripts/lib/vmm-memory.sh "$name" "${command[@]}" </dev/null >"$samples/line"
+            read -r _ dirty resident <"$samples/line"
             [ "$dirty" != none ] || { say "memory: $name: the guest did not come up, round not counted"; continue; }
-            echo "$dirty" >>"$results/$name.dirty"
-            echo "$resident" >>"$results/$name.resident"
+            add_sample "$name.dirty" "$dirty"
+            add_sample "$name.resident" "$resident"
         done
     done
     stop_bench_lab
     printf '%-14s %20s %20s\n' VMM 'private dirty (MiB)' 'beyond guest (MiB)'
     for name in kvmsharp qemu_microvm qemu_pc; do
-        [ -s "$results/$name.dirty" ] || die "memory: no round of $name counted"
-        median <"$results/$name.dirty" | awk '{ printf "%.1f", $1 / 1024 }' >"$results/$name.d"
-        median <"$results/$name.resident" | awk '{ printf "%.1f", $1 / 1024 }' >"$results/$name.r"
-        printf '%-14s %20s %20s\n' "$name" "$(cat "$results/$name.d")" "$(cat "$results/$name.r")"
+        [ -s "$samples/$name.dirty" ] || die "memory: no round of $name counted"
+        printf '%-14s %20s %20s\n' "$name" "$(mib_of "$name.dirty")" "$(mib_of "$name.resident")"
     done
-    echo "figure memory.private_dirty $(cat "$results/kvmsharp.d") MiB"
-    echo "figure memory.beyond_guest $(cat "$results/kvmsharp.r") MiB"
-    echo "figure memory.private_dirty.qemu_pc $(cat "$results/qemu_pc.d") MiB"
-    echo "figure memory.beyond_guest.qemu_pc $(cat "$results/qemu_pc.r") MiB"
-    rm -rf "$results"
+    echo "figure memory.private_dirty $(mib_of kvmsharp.dirty) MiB"
+    echo "figure memory.beyond_guest $(mib_of kvmsharp.resident) MiB"
+    echo "figure memory.private_dirty.qemu_pc $(mib_of qemu_pc.dirty) MiB"
+    echo "figure memory.beyond_guest.qemu_pc $(mib_of qemu_pc.resident) MiB"
 }
 
 # From exec to the guest's first user-space line, beside QEMU's pc, q35 and microvm, and the exits until then: boot.user_line.ratio,
 # boot.exits. The guest powers off right after that line.
 bench_boot() {
-    local results
-    results=$(mktemp)
+    local results=$samples/lines
     start_bench_lab boot
     # shellcheck disable=SC2016 # expanded where the guest runs
     scripts/bench-first-line.sh --runs "$rounds" ${bench_lab:+--in "$bench_lab"} --qemu kvmsharp \
@@ -129,7 +122,6 @@ bench_boot() {
     cat "$results"
     awk '$2 == "exits" && $3 == "total" { print "figure boot.exits", $4, "exits" }' "$results"
     stop_bench_lab
-    rm -f "$results"
 }
 
 for g in "$@"; do
@@ -139,5 +131,6 @@ done
 prepare
 for g in "$@"; do
     say "$g ..."
+    start_samples
     "bench_$g"
 done
