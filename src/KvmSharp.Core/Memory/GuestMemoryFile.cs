@@ -27,9 +27,9 @@ public sealed class GuestMemoryFile : IDisposable
     /// <summary>An empty file of the kind that the options ask for. Throws <see cref="LinuxException"/>.</summary>
     public static GuestMemoryFile Create(GuestMemoryOptions options)
     {
-        FileDescriptor? mount = null;
-        FileDescriptor? file = options.HugePages ? null : HugeTmpfs.TryCreateFile(out mount);
-        return file is not null ? new(file, mount, hasHugePages: true) : new(CreateMemfd(options), mount, options.HugePages);
+        if (!options.HugePages && HugeTmpfs.TryCreateFile(out FileDescriptor? mount) is { } file)
+            return new(file, mount, hasHugePages: true);
+        return new(CreateMemfd(options), mount: null, options.HugePages);
     }
 
     /// <summary>

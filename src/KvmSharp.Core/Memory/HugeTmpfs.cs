@@ -10,7 +10,7 @@ namespace KvmSharp.Core.Memory;
 internal static unsafe class HugeTmpfs
 {
     /// <summary>An unnamed, empty file; null when the host or the caller's privileges do not allow it.</summary>
-    /// <param name="mount">For the caller to close, at leisure: the kernel waits for all CPUs then, a millisecond.</param>
+    /// <param name="mount">There with the file, for the caller to close, at leisure: the kernel waits for all CPUs then, a millisecond.</param>
     internal static FileDescriptor? TryCreateFile(out FileDescriptor? mount)
     {
         mount = null;
@@ -27,8 +27,13 @@ internal static unsafe class HugeTmpfs
         fixed (byte* here = ".\0"u8)
         {
             int flags = LibcConstants.O_TMPFILE | LibcConstants.O_RDWR | LibcConstants.O_CLOEXEC;
-            return Adopt(Libc.syscall(LibcConstants.__NR_openat, mount.Value, (nint)here, flags, 0x180, 0, 0)); // mode 0600
+            if (Adopt(Libc.syscall(LibcConstants.__NR_openat, mount.Value, (nint)here, flags, 0x180, 0, 0)) is { } file) // mode 0600
+                return file;
         }
+
+        mount.Dispose();
+        mount = null;
+        return null;
     }
 
     private static nint Open(ReadOnlySpan<byte> type)
