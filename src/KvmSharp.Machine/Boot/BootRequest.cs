@@ -24,8 +24,8 @@ public sealed record BootRequest
     /// <summary>Where the files stay open for the next boot; null: nowhere.</summary>
     public BootFiles? Files { get; init; }
 
-    /// <summary>Who helps to copy what is long; null: nobody.</summary>
-    internal LoadHelper? Helper { get; init; }
+    /// <summary>Where what is long is shared out; nobody need help.</summary>
+    internal LoadHelper Helper { get; init; } = new();
 
     /// <summary>Ranges added to the memory map beside RAM and the firmware areas every guest gets; they must not overlap those.</summary>
     public IReadOnlyList<BootMemoryRange> ExtraRanges { get; init; } = [];

@@ -59,7 +59,7 @@ internal sealed class ElfImage
     }
 
     /// <summary>Checks every PT_LOAD against file and RAM, loads it at its physical address and clears its bss.</summary>
-    internal IReadOnlyList<LoadedRange> LoadSegments(GuestMemory memory, LoadHelper? helper)
+    internal IReadOnlyList<LoadedRange> LoadSegments(GuestMemory memory, LoadHelper helper)
     {
         List<LoadedRange> loaded = [];
         foreach (ElfSegment s in _segments)

@@ -46,6 +46,19 @@ public abstract class BootFixture : IDisposable
         return message;
     }
 
+    private protected static Thread StartHelping(LoadHelper helper)
+    {
+        var thread = new Thread(helper.Help) { IsBackground = true };
+        thread.Start();
+        return thread;
+    }
+
+    private protected static void EndHelping(LoadHelper helper, Thread helping)
+    {
+        helper.End();
+        Assert.True(helping.Join(10_000));
+    }
+
     protected uint U32(ulong address)
     {
         Assert.True(Memory.TryRead(new(address), out uint value));

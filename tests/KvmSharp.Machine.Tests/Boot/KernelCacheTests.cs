@@ -77,8 +77,7 @@ public sealed class KernelCacheTests : BootFixture
         uint[] places = [.. Enumerable.Range(0, count).Select(i => PackedKernel.Place(start + (i * sizeof(uint))))];
         string path = File("kernel", PackedKernel.Make([0, PackedKernel.Place(PackedKernel.Plain64), 0, 0, .. places]));
         LoadHelper helper = new();
-        Thread helping = new(helper.Help) { IsBackground = true };
-        helping.Start();
+        Thread helping = StartHelping(helper);
         for (int round = 0; round < 16; round++)
         {
             ulong load = LoadCached(path, helper: helper).KernelStart;
@@ -87,8 +86,7 @@ public sealed class KernelCacheTests : BootFixture
             Assert.Equal(0u, U32(load + start + (count * sizeof(uint))));
         }
 
-        helper.End();
-        Assert.True(helping.Join(10_000));
+        EndHelping(helper, helping);
     }
 
     [Fact]
@@ -217,6 +215,6 @@ public sealed class KernelCacheTests : BootFixture
     private BootEntry LoadCached(string path, string commandLine = "", string? initrd = null, Core.Memory.GuestMemory? memory = null, LoadHelper? helper = null) =>
         KernelLoader.Load(memory ?? Memory, new BootRequest
         {
-            KernelPath = path, InitrdPath = initrd, CommandLine = commandLine, Helper = helper, KernelCache = new KernelCache(CacheFolder, NullLogger.Instance),
+            KernelPath = path, InitrdPath = initrd, CommandLine = commandLine, Helper = helper ?? new LoadHelper(), KernelCache = new KernelCache(CacheFolder, NullLogger.Instance),
         });
 }

@@ -17,13 +17,13 @@ public sealed class LoadHelperTests : BootFixture
         new Random(42).NextBytes(contents);
         ulong address = (4 << 20) + misalignment;
         using BootFile file = BootFile.Open("initrd", File("initrd", contents), null);
-        Thread helping = Start();
+        Thread helping = StartHelping(_helper);
 
         Assert.True(file.TryReadToGuest(Memory, address, 0, length, _helper));
 
         Assert.Equal(contents, Bytes(address, length));
         Assert.Equal(0u, U32(address + length) & 0xFF);
-        End(helping);
+        EndHelping(_helper, helping);
     }
 
     [Fact]
@@ -31,7 +31,7 @@ public sealed class LoadHelperTests : BootFixture
     {
         const int pieces = 64;
         int[] fromFront = new int[pieces], fromBack = new int[pieces];
-        Thread helping = Start();
+        Thread helping = StartHelping(_helper);
         using ManualResetEventSlim loaderCame = new(), helperCame = new();
 
         _helper.Share(pieces, i =>
@@ -48,7 +48,7 @@ public sealed class LoadHelperTests : BootFixture
 
         Assert.All(fromFront.Zip(fromBack), both => Assert.Equal(1, both.First + both.Second));
         Assert.True(fromFront[0] == 1 && fromBack[^1] == 1);
-        End(helping);
+        EndHelping(_helper, helping);
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public sealed class LoadHelperTests : BootFixture
     [Fact]
     public void Share_HelperFails_FailureIsTheLoadersAndTheNextIsWhole()
     {
-        Thread helping = Start();
+        Thread helping = StartHelping(_helper);
         using var failed = new ManualResetEventSlim();
 
         Assert.Throws<BootException>(() => _helper.Share(1000, i => Assert.True(failed.Wait(10_000)), _ =>
@@ -74,13 +74,13 @@ public sealed class LoadHelperTests : BootFixture
         int copied = 0;
         _helper.Share(100, _ => Interlocked.Increment(ref copied), _ => Interlocked.Increment(ref copied));
         Assert.Equal(100, copied);
-        End(helping);
+        EndHelping(_helper, helping);
     }
 
     [Fact]
     public void Share_LoaderFails_WaitsForThePieceThatIsBeingCopied()
     {
-        Thread helping = Start();
+        Thread helping = StartHelping(_helper);
         using var helperCame = new ManualResetEventSlim();
         bool isDone = false;
 
@@ -96,19 +96,6 @@ public sealed class LoadHelperTests : BootFixture
         }));
 
         Assert.True(Volatile.Read(ref isDone));
-        End(helping);
-    }
-
-    private Thread Start()
-    {
-        var thread = new Thread(_helper.Help) { IsBackground = true };
-        thread.Start();
-        return thread;
-    }
-
-    private void End(Thread helping)
-    {
-        _helper.End();
-        Assert.True(helping.Join(10_000));
+        EndHelping(_helper, helping);
     }
 }

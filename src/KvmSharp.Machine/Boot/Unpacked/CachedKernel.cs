@@ -38,7 +38,7 @@ internal sealed unsafe class CachedKernel : IDisposable
     }
 
     /// <summary>Copies it to physical address <paramref name="load"/>, where all is RAM, and moves what it refers to by <paramref name="delta"/>.</summary>
-    internal void LoadTo(GuestMemory memory, ulong load, ulong delta, LoadHelper? helper)
+    internal void LoadTo(GuestMemory memory, ulong load, ulong delta, LoadHelper helper)
     {
         if (!memory.TryGetPointer(new(load), Span, out byte* host))
             throw _file.Error("does not fit the guest's memory");
@@ -55,7 +55,7 @@ internal sealed unsafe class CachedKernel : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private void Relocate(byte* kernel, ulong delta, LoadHelper? helper)
+    private void Relocate(byte* kernel, ulong delta, LoadHelper helper)
     {
         RelocationCounts counts = _header.Relocations;
         ulong at = _header.RelocationsOffset;
@@ -69,10 +69,7 @@ internal sealed unsafe class CachedKernel : IDisposable
         {
             ulong from = at;
             at += (ulong)count * RelocationCounts.EntryLength;
-            ulong pieces = ((ulong)count + RelocationsAtATime - 1) / RelocationsAtATime;
-            helper?.Share(pieces, Piece, Piece);
-            for (ulong i = 0; helper is null && i < pieces; i++)
-                Piece(i);
+            helper.Share(((ulong)count + RelocationsAtATime - 1) / RelocationsAtATime, Piece, Piece);
 
             void Piece(ulong index)
             {
