@@ -207,7 +207,19 @@ check_vhost() {
 
 # The stock driver of the 82540EM: offloads, tags, long frames, its own self-test, reloads, and a link that goes and comes.
 large_ping() { ping -n -q -f -M do -s 8000 -c 300 -W 2 "$1"; }
-self_test() { ethtool -t eth0 offline && wait_until 20 carrier 0 1; }
+# Its loopback test ends with 14 when every frame came back, but checking them took the guest two ticks: that is the host's load.
+self_test() {
+    local try said status
+    for ((try = 0; try < 5; try++)); do
+        said=$(ethtool -t eth0 offline)
+        status=$?
+        echo "$said"
+        wait_until 20 carrier 0 1 || return 1
+        [ $status != 0 ] || return 0
+        [ "$(grep -E '[[:space:]][1-9][0-9]*$' <<<"$said")" = "$(grep -E '^Loopback test .*[[:space:]]14$' <<<"$said")" ] || return 1
+    done
+    return 1
+}
 check_e1000() {
     local cycle good=0
     interface_up 0
@@ -384,6 +396,8 @@ check_changes() {
 # What the host refuses and breaks under a running guest. vda: io_uring, on a file system that is too small for it. vdb: threads.
 writes() { dd if=/dev/urandom of="$1" bs=64k count=4 seek="$2" oflag=direct conv=fsync; } # DEVICE SEEK
 refused() { ! "$@"; }
+# Refused by the disk, or by the guest itself when it knows of the new size already: then dd reads nothing and is content.
+past_end() { rm -f /tmp/past && ! { dd if="$1" of=/tmp/past bs=4k skip="$2" count=1 iflag=direct && [ -s /tmp/past ]; }; } # DEVICE BLOCK
 rtc_past() { [ "$(cat /sys/class/rtc/rtc0/since_epoch)" -gt "$1" ]; }
 check_faults() {
     local now
@@ -425,7 +439,7 @@ check_faults() {
         sleep 1
     fi
     say ready=cut
-    result cut wait_until 30 refused dd if=/dev/vdb of=/dev/null bs=4k skip=2560 count=1 iflag=direct
+    result cut wait_until 30 past_end /dev/vdb 2560
     result cut_io verified_io /dev/vdb 4 16k --io_size=1M
 }
 
