@@ -30,10 +30,14 @@ public sealed unsafe partial class EventLoop : IDisposable
     private readonly Lock _registrationGate = new();
     private readonly ManualResetEventSlim _ended = new();
     private readonly epoll_event* _events;
+
+    // With one CPU who polls keeps the one from working whom it waits for.
+    private readonly bool _adaptsBound;
     private Thread? _thread;
     private EventRegistration[] _slots = [];
     private IPollSink[] _pollSinks = [];
     private PollTimer _pollTimer;
+    private WakeCost _wakeCost;
     private int _sleeping;
     private int _stopping;
     private long _wakeups;
@@ -44,7 +48,8 @@ public sealed unsafe partial class EventLoop : IDisposable
     public EventLoop(EventLoopOptions options)
     {
         _options = options;
-        _pollTimer = new PollTimer(options.PollMaxNs, options.PollGrow, options.PollShrink);
+        _adaptsBound = options.PollMaxNs is null && Environment.ProcessorCount > 1;
+        _pollTimer = new PollTimer(options.PollMaxNs ?? PollTimer.LeastBoundNs, options.PollGrow, options.PollShrink);
         int fd = Libc.epoll_create1(LibcConstants.EPOLL_CLOEXEC);
         _epoll = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("epoll_create1");
         epoll_event item = new() { events = LibcConstants.EPOLLIN, data = WakeData };
@@ -172,14 +177,23 @@ public sealed unsafe partial class EventLoop : IDisposable
     private int WaitForEvents()
     {
         IPollSink[] sinks = Volatile.Read(ref _pollSinks);
-        if (sinks.Length == 0 || _options.PollMaxNs <= 0)
+        if (sinks.Length == 0 || _pollTimer.MaxNs <= 0)
             return Sleep();
         long start = Stopwatch.GetTimestamp();
         long hits = _pollHits;
         _pollTimer.Begin();
         if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, ref start, out int count))
             return count;
-        count = Sleep();
+        if (_adaptsBound && !_wakeCost.IsKnown)
+        {
+            if (!SleepMeasured(out count))
+                return 0;
+        }
+        else
+        {
+            count = Sleep();
+        }
+
         _pollTimer.Update(ElapsedNs(start), _pollHits != hits);
         return count;
     }
@@ -237,7 +251,21 @@ public sealed unsafe partial class EventLoop : IDisposable
         return elsewhere;
     }
 
-    private int Sleep()
+    /// <summary>Sleeps with a timeout; false when it ran into it, which tells what waking takes.</summary>
+    private bool SleepMeasured(out int count)
+    {
+        long start = Stopwatch.GetTimestamp();
+        count = Sleep(WakeCost.TimeoutMs);
+        long sleptNs = ElapsedNs(start);
+        if (count > 0 || sleptNs < WakeCost.TimeoutMs * 1_000_000L)
+            return true;
+        _wakeCost.Add(sleptNs);
+        if (_wakeCost.IsKnown)
+            _pollTimer.Rebound(PollTimer.BoundFor(_wakeCost.Ns));
+        return false;
+    }
+
+    private int Sleep(int timeoutMs = -1)
     {
         if (_posts.Count > 0)
             return EpollWait(0);
@@ -245,7 +273,7 @@ public sealed unsafe partial class EventLoop : IDisposable
         // Pairs with the fence in Post: the store above is visible before the ring is looked at for the last time.
         Interlocked.MemoryBarrier();
         long since = Tracer.IsOn ? Tracer.Now : 0;
-        int count = EpollWait(_posts.Count > 0 || Volatile.Read(ref _stopping) != 0 ? 0 : -1);
+        int count = EpollWait(_posts.Count > 0 || Volatile.Read(ref _stopping) != 0 ? 0 : timeoutMs);
         if (since != 0)
             Tracer.Idle(since);
         Volatile.Write(ref _sleeping, 0);

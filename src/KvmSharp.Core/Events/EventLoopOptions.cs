@@ -6,8 +6,11 @@ public sealed record EventLoopOptions
     /// <summary>Thread name; the kernel shows the first 15 bytes.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Longest busy polling before sleeping, in nanoseconds; 0 never polls. Polls only while an <see cref="IPollSink"/> is there.</summary>
-    public long PollMaxNs { get; init; } = 65536;
+    /// <summary>
+    /// Longest busy polling before sleeping, in nanoseconds; 0 never polls. Polls only while an <see cref="IPollSink"/> is there. Null leaves it to what
+    /// waking a thread takes this host: eight times that, between 65,536 and 1,000,000; 65,536 where the process has one CPU.
+    /// </summary>
+    public long? PollMaxNs { get; init; } = PollTimer.LeastBoundNs;
 
     /// <summary>Factor by which the polling time grows when a little more of it would have caught the event.</summary>
     public int PollGrow { get; init; } = 2;

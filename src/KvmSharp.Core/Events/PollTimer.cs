@@ -7,24 +7,48 @@ namespace KvmSharp.Core.Events;
 /// </summary>
 internal struct PollTimer(long maxNs, int grow, int shrink)
 {
+    /// <summary>The longest polling where waking is cheap, and until it is known what it takes, in nanoseconds.</summary>
+    public const long LeastBoundNs = 65536;
+
+    private const long MostBoundNs = 1_000_000;
+
+    /// <summary>
+    /// How many wake-ups one may poll for: once it catches an event, others follow that need none either, and no kick. Where a thread wakes in 8 µs
+    /// that is the least bound, which was measured to be enough there.
+    /// </summary>
+    private const int WakeupsWorthPolling = 8;
+
     private const long FirstNs = 4000;
 
-    /// <summary>Most waits between two trials, beside which the time of one is nothing.</summary>
-    private const int LastTrialInterval = 1024;
+    /// <summary>Most waits between two trials. Each is longer than the trial, so that trials take a sixty-fourth of the time at most.</summary>
+    private const int LastTrialInterval = 64;
 
     private const long LongestTrialNs = 1_000_000;
 
     private int _trialInterval = 1;
     private int _untilTrial = 1;
 
+    /// <summary>The most that a wait may poll, in nanoseconds.</summary>
+    public long MaxNs { get; private set; } = maxNs;
+
     /// <summary>Nanoseconds to poll in this wait. What may poll for ever does so from the start.</summary>
     public long CurrentNs { get; private set; } = maxNs == long.MaxValue ? maxNs : 0;
+
+    /// <summary>The bound, in nanoseconds, on a host that takes <paramref name="wakeCostNs"/> to wake a thread: 64 µs where that is cheap, 1 ms at most.</summary>
+    public static long BoundFor(long wakeCostNs) => Math.Clamp(WakeupsWorthPolling * wakeCostNs, LeastBoundNs, MostBoundNs);
+
+    /// <summary>Another bound from the next wait on; the trials begin anew.</summary>
+    public void Rebound(long maxNs)
+    {
+        MaxNs = maxNs;
+        _trialInterval = _untilTrial = 1;
+    }
 
     /// <summary>A wait begins.</summary>
     public void Begin()
     {
         if (CurrentNs == 0 && --_untilTrial <= 0)
-            CurrentNs = Math.Min(maxNs, LongestTrialNs);
+            CurrentNs = Math.Min(MaxNs, LongestTrialNs);
     }
 
     /// <summary>One wait is over that ended in sleep; <paramref name="waitedNs"/> runs from the end of the last dispatch to the event, polling included.</summary>
@@ -35,10 +59,19 @@ internal struct PollTimer(long maxNs, int grow, int shrink)
             _trialInterval = 1;
         if (waitedNs <= CurrentNs)
             return;
-        if (waitedNs > maxNs)
+        if (waitedNs > MaxNs)
             Shrink();
-        else if (CurrentNs < maxNs)
-            CurrentNs = Math.Min(maxNs, CurrentNs == 0 ? FirstNs : CurrentNs * Math.Max(grow, 2));
+        else
+            Grow(waitedNs);
+    }
+
+    /// <summary>Until it would have caught this event.</summary>
+    private void Grow(long waitedNs)
+    {
+        CurrentNs = Math.Max(CurrentNs, FirstNs);
+        while (CurrentNs < waitedNs)
+            CurrentNs *= Math.Max(grow, 2);
+        CurrentNs = Math.Min(MaxNs, CurrentNs);
     }
 
     private void Shrink()

@@ -12,7 +12,7 @@ internal static class DiskModule
     {
         int queues = config.Queues ?? Math.Min(board.Config.Cpus.Count, DiskConfig.DefaultQueueLimit);
         IBlockBackend backend = DiskImages.Borrow(board, config);
-        IReadOnlyList<EventLoop> loops = board.IoThreads.Get(config.Virtio, queues);
+        IReadOnlyList<EventLoop> loops = board.IoThreads.Get(config.Virtio, queues, pollsByWakeCost: true);
         var options = new VirtioBlockOptions { Name = DiskImages.NameOf(board, config), Serial = config.Serial, Queues = queues };
         if (config.Virtio.QueueSize is { } size)
             options = options with { QueueSize = (ushort)size };

@@ -15,25 +15,29 @@ internal sealed class IoThreads(BoardContext board)
     private readonly Dictionary<string, EventLoop> _loops = [];
 
     /// <summary>A device's threads: those that it names, which devices may share, or new ones, one per queue within reason.</summary>
-    public IReadOnlyList<EventLoop> Get(VirtioSettings settings, int queues)
+    /// <param name="pollsByWakeCost">
+    /// New ones may poll for long where waking takes long, unless told how long. Good for devices that only the guest and the thread itself take part in:
+    /// a network's other end needs a CPU meanwhile.
+    /// </param>
+    public IReadOnlyList<EventLoop> Get(VirtioSettings settings, int queues, bool pollsByWakeCost = false)
     {
         if (settings.IoThreads.Count > 0)
             return [.. settings.IoThreads.Select(name => _loops.GetValueOrDefault(name) ?? Start(Find(name)))];
         var loops = new EventLoop[Math.Clamp(queues, 1, Math.Min(Environment.ProcessorCount, MaxPerDevice))];
         for (int i = 0; i < loops.Length; i++)
-            loops[i] = Start(new IoThreadConfig(FirstFreeNumber()) { Cpus = settings.Cpus, PollMaxNs = settings.PollMaxNs });
+            loops[i] = Start(new IoThreadConfig(FirstFreeNumber()) { Cpus = settings.Cpus, PollMaxNs = settings.PollMaxNs }, pollsByWakeCost);
         return loops;
     }
 
     /// <summary>A number needs no declaration.</summary>
     private IoThreadConfig Find(string name) => board.Config.IoThreads.FirstOrDefault(t => t.Id == name) ?? new IoThreadConfig(name);
 
-    private EventLoop Start(IoThreadConfig config)
+    private EventLoop Start(IoThreadConfig config, bool pollsByWakeCost = false)
     {
         string name = $"iothread {config.Id}";
         var options = new EventLoopOptions { Name = name, Cpus = config.Cpus, OnFailure = e => board.Fail($"{name} failed: {e}") };
-        if (config.PollMaxNs is { } poll)
-            options = options with { PollMaxNs = poll };
+        if (config.PollMaxNs is not null || pollsByWakeCost)
+            options = options with { PollMaxNs = config.PollMaxNs };
         EventLoop loop = board.Own(new EventLoop(options));
         try
         {
