@@ -30,14 +30,12 @@ public sealed unsafe partial class EventLoop : IDisposable
     private readonly Lock _registrationGate = new();
     private readonly ManualResetEventSlim _ended = new();
     private readonly epoll_event* _events;
-
-    // With one CPU who polls keeps the one from working whom it waits for.
-    private readonly bool _adaptsBound;
     private Thread? _thread;
     private EventRegistration[] _slots = [];
     private IPollSink[] _pollSinks = [];
     private PollTimer _pollTimer;
     private WakeCost _wakeCost;
+    private bool _measuresWaking;
     private int _sleeping;
     private int _stopping;
     private long _wakeups;
@@ -48,7 +46,8 @@ public sealed unsafe partial class EventLoop : IDisposable
     public EventLoop(EventLoopOptions options)
     {
         _options = options;
-        _adaptsBound = options.PollMaxNs is null && Environment.ProcessorCount > 1;
+        // With one CPU who polls keeps the one from working whom it waits for.
+        _measuresWaking = options.PollMaxNs is null && Environment.ProcessorCount > 1;
         _pollTimer = new PollTimer(options.PollMaxNs ?? PollTimer.LeastBoundNs, options.PollGrow, options.PollShrink);
         int fd = Libc.epoll_create1(LibcConstants.EPOLL_CLOEXEC);
         _epoll = fd >= 0 ? new FileDescriptor(fd) : throw LinuxException.FromLastError("epoll_create1");
@@ -184,16 +183,10 @@ public sealed unsafe partial class EventLoop : IDisposable
         _pollTimer.Begin();
         if (_pollTimer.CurrentNs > 0 && TryPoll(sinks, ref start, out int count))
             return count;
-        if (_adaptsBound && !_wakeCost.IsKnown)
-        {
-            if (!SleepMeasured(out count))
-                return 0;
-        }
-        else
-        {
+        if (!_measuresWaking)
             count = Sleep();
-        }
-
+        else if (!SleepMeasured(out count))
+            return 0;
         _pollTimer.Update(ElapsedNs(start), _pollHits != hits);
         return count;
     }
@@ -260,7 +253,8 @@ public sealed unsafe partial class EventLoop : IDisposable
         if (count > 0 || sleptNs < WakeCost.TimeoutMs * 1_000_000L)
             return true;
         _wakeCost.Add(sleptNs);
-        if (_wakeCost.IsKnown)
+        _measuresWaking = !_wakeCost.IsKnown;
+        if (!_measuresWaking)
             _pollTimer.Rebound(PollTimer.BoundFor(_wakeCost.Ns));
         return false;
     }

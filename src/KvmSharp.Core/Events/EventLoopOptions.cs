@@ -12,7 +12,7 @@ public sealed record EventLoopOptions
     /// </summary>
     public long? PollMaxNs { get; init; } = PollTimer.LeastBoundNs;
 
-    /// <summary>Factor by which the polling time grows when a little more of it would have caught the event.</summary>
+    /// <summary>Factor by which the polling time grows, as often as it takes to have caught the last event.</summary>
     public int PollGrow { get; init; } = 2;
 
     /// <summary>Divisor by which it shrinks when the event came long after; 0 sets it to zero at once.</summary>

@@ -10,8 +10,6 @@ internal struct PollTimer(long maxNs, int grow, int shrink)
     /// <summary>The longest polling where waking is cheap, and until it is known what it takes, in nanoseconds.</summary>
     public const long LeastBoundNs = 65536;
 
-    private const long MostBoundNs = 1_000_000;
-
     /// <summary>
     /// How many wake-ups one may poll for: once it catches an event, others follow that need none either, and no kick. Where a thread wakes in 8 µs
     /// that is the least bound, which was measured to be enough there.
@@ -23,6 +21,7 @@ internal struct PollTimer(long maxNs, int grow, int shrink)
     /// <summary>Most waits between two trials. Each is longer than the trial, so that trials take a sixty-fourth of the time at most.</summary>
     private const int LastTrialInterval = 64;
 
+    /// <summary>Also the longest bound for a cost of waking: what no trial may poll for is never found out to be worth it.</summary>
     private const long LongestTrialNs = 1_000_000;
 
     private int _trialInterval = 1;
@@ -35,7 +34,7 @@ internal struct PollTimer(long maxNs, int grow, int shrink)
     public long CurrentNs { get; private set; } = maxNs == long.MaxValue ? maxNs : 0;
 
     /// <summary>The bound, in nanoseconds, on a host that takes <paramref name="wakeCostNs"/> to wake a thread: 64 µs where that is cheap, 1 ms at most.</summary>
-    public static long BoundFor(long wakeCostNs) => Math.Clamp(WakeupsWorthPolling * wakeCostNs, LeastBoundNs, MostBoundNs);
+    public static long BoundFor(long wakeCostNs) => Math.Clamp(WakeupsWorthPolling * wakeCostNs, LeastBoundNs, LongestTrialNs);
 
     /// <summary>Another bound from the next wait on; the trials begin anew.</summary>
     public void Rebound(long maxNs)
