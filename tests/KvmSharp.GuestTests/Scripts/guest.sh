@@ -216,7 +216,7 @@ self_test() {
         echo "$said"
         wait_until 20 carrier 0 1 || return 1
         [ $status != 0 ] || return 0
-        [ "$(grep -E '[[:space:]][1-9][0-9]*$' <<<"$said")" = "$(grep -E '^Loopback test .*[[:space:]]14$' <<<"$said")" ] || return 1
+        ! grep -qvE '^Loopback test .*[[:space:]]14$' <<<"$(grep -E '[[:space:]][1-9][0-9]*$' <<<"$said")" || return 1
     done
     return 1
 }
@@ -396,8 +396,9 @@ check_changes() {
 # What the host refuses and breaks under a running guest. vda: io_uring, on a file system that is too small for it. vdb: threads.
 writes() { dd if=/dev/urandom of="$1" bs=64k count=4 seek="$2" oflag=direct conv=fsync; } # DEVICE SEEK
 refused() { ! "$@"; }
+reads() { dd if="$1" of=/tmp/block bs=4k count=1 skip="$2" iflag=direct; } # DEVICE BLOCK
 # Refused by the disk, or by the guest itself when it knows of the new size already: then dd reads nothing and is content.
-past_end() { rm -f /tmp/past && ! { dd if="$1" of=/tmp/past bs=4k skip="$2" count=1 iflag=direct && [ -s /tmp/past ]; }; } # DEVICE BLOCK
+past_end() { rm -f /tmp/block && ! { reads "$1" "$2" && [ -s /tmp/block ]; }; } # DEVICE BLOCK
 rtc_past() { [ "$(cat /sys/class/rtc/rtc0/since_epoch)" -gt "$1" ]; }
 check_faults() {
     local now
@@ -444,7 +445,6 @@ check_faults() {
 }
 
 # Disks whose device on the host fails in a range (vda, 16 to 20 MiB), or all of it for a while (vdb; vdc through the host's page cache).
-reads() { dd if="$1" of=/tmp/block bs=4k count=1 skip="$2" iflag=direct; } # DEVICE BLOCK
 overwrites() { dd if=/tmp/block of="$1" bs=4k count=1 seek="$2" oflag=direct conv=notrunc; } # DEVICE BLOCK: with what was read last
 check_mapper() {
     result bad_read_first refused reads /dev/vda 4096
