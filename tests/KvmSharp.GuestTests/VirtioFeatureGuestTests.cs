@@ -6,7 +6,7 @@ namespace KvmSharp.GuestTests;
 /// What can be turned on and off is on or off for the guest, and data is right either way. Each device of a guest is a case of its own:
 /// the scripts make one disk per word "disk:KEYS" and one interface per word "net:KEYS".
 /// </summary>
-[Collection(MachineGuests.Name)]
+[Collection(DataPathGuests.Name)]
 public sealed class VirtioFeatureGuestTests(GuestHost host)
 {
     // Numbers of linux/virtio_config.h, virtio_ring.h, virtio_blk.h and virtio_net.h: the guest's kernel counts them in sysfs.
