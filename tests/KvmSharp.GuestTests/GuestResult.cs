@@ -8,9 +8,6 @@ public sealed partial record GuestResult(int? Status, string Output)
     /// <summary>True when the guest's own init came up.</summary>
     public bool ReachedUserSpace => Output.Contains("KVMSHARP-GUEST-READY", StringComparison.Ordinal);
 
-    /// <summary>True when the guest's kernel warns of a single step in itself. No monitor here asks a CPU for one, so the CPU did it by itself.</summary>
-    public bool WasSingleStepped => Output.Contains("exc_debug_kernel", StringComparison.Ordinal);
-
     /// <summary>The value of a "KVMSHARP name=value" line, or null.</summary>
     public string? Value(string name)
     {
