@@ -26,28 +26,30 @@ wait_until() { # SECONDS COMMAND...
 # The kernel's log. An emulated CPU now and then traps on a single step (DR6.BS) that nobody asked for, and the kernel warns of the first one:
 # that warning is left out there, and shown by itself.
 kernel_log() { # [DMESG OPTION...]
-    dmesg "$@" >/tmp/dmesg
-    : >/tmp/stray
     if ! grep -q '^model name.*QEMU TCG' /proc/cpuinfo; then
-        cat /tmp/dmesg
+        dmesg "$@"
         return
     fi
-    awk '
+    : >/tmp/stray
+    dmesg "$@" | awk '
         function flush() {
-            if (block !~ /WARNING: [^\n]* exc_debug_kernel\+/) { printf "%s", block; return }
-            printf "%s", block >"/tmp/stray"
+            if (block ~ /WARNING: [^\n]* exc_debug_kernel\+/) printf "%s", block >"/tmp/stray"
+            else printf "%s", block
         }
         /-\[ cut here \]-/ { block = ""; within = 1 }
         !within { print; next }
         { block = block $0 "\n" }
         /-\[ end trace/ { within = 0; flush() }
-        END { if (within) flush() }' /tmp/dmesg
-    sed "s/^/KVMSHARP stray step: /" /tmp/stray >&2
+        END { if (within) flush() }'
+    sed 's/^/KVMSHARP stray step: /' /tmp/stray >&2
 }
-errors() { # what the kernel holds against our devices
-    kernel_log | grep -iE "${1:-}"'virtio.*(error|fail|broken|unexpected)|Call Trace|WARNING: CPU|BUG:|nobody cared|hung task|NETDEV WATCHDOG|blocked for more' >/tmp/errors
-    say "errors=$(wc -l </tmp/errors)"
+errors_in() { # NAME PATTERN: what a log on stdin holds against our devices
+    grep -iE "$2|Call Trace|WARNING: CPU|BUG:|nobody cared" >/tmp/errors
+    say "$1=$(wc -l </tmp/errors)"
     sed 's/^/KVMSHARP dmesg: /' /tmp/errors
+}
+errors() { # [PATTERN|]
+    kernel_log | errors_in errors "${1:-}"'virtio.*(error|fail|broken|unexpected)|hung task|NETDEV WATCHDOG|blocked for more'
 }
 
 # Writes with checksums in every block, from two jobs with many requests in flight, and reads them back.
@@ -128,10 +130,8 @@ disk_of() { # SERIAL: its name
     done
 }
 flushes() { awk '{ print $16 }' "/sys/block/$1/stat"; }
-ata_errors() { # since the last call
-    kernel_log -c | grep -iE '\bata[0-9.]+: .*(exception|failed|error|timeout|frozen|reset|limiting)|I/O error|PCI.*(can.t|conflict|fail)|Call Trace|WARNING: CPU|BUG:|nobody cared' >/tmp/errors
-    say "$1=$(wc -l </tmp/errors)"
-    sed 's/^/KVMSHARP dmesg: /' /tmp/errors
+ata_errors() { # NAME: since the last call
+    kernel_log -c | errors_in "$1" '\bata[0-9.]+: .*(exception|failed|error|timeout|frozen|reset|limiting)|I/O error|PCI.*(can.t|conflict|fail)'
 }
 check_ide() { # dma=N amount=KIB
     local name a b c before
