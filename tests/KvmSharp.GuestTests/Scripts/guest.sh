@@ -32,15 +32,17 @@ kernel_log() { # [DMESG OPTION...]
     fi
     : >/tmp/stray
     dmesg "$@" | awk '
-        function flush() {
-            if (block ~ /WARNING: [^\n]* exc_debug_kernel\+/) printf "%s", block >"/tmp/stray"
-            else printf "%s", block
-        }
-        /-\[ cut here \]-/ { block = ""; within = 1 }
+        # What was begun and has no end is shown like any other line.
+        /-\[ cut here \]-/ { printf "%s", block; block = ""; within = 1 }
         !within { print; next }
         { block = block $0 "\n" }
-        /-\[ end trace/ { within = 0; flush() }
-        END { if (within) flush() }'
+        /-\[ end trace/ {
+            if (block ~ /WARNING: [^\n]* exc_debug_kernel\+/) printf "%s", block >"/tmp/stray"
+            else printf "%s", block
+            block = ""
+            within = 0
+        }
+        END { printf "%s", block }'
     sed 's/^/KVMSHARP stray step: /' /tmp/stray >&2
 }
 errors_in() { # NAME PATTERN: what a log on stdin holds against our devices
