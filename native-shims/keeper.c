@@ -120,7 +120,6 @@ static void obey(const char *message, size_t length)
         break;
     case 'S':
         sealed = 1;
-        answer(0, -1);
         break;
     case 'R':
         answer(remove_file(index), -1);

@@ -9,7 +9,7 @@
  *
  *   K PATH   keep a file (as it is now) to be removed: its index
  *   C PATH   a unix stream socket to connect to later: its index
- *   S        from now on only the next two
+ *   S        from now on only the next two; not answered
  *   R INDEX  (int) remove the file if it is still the one that was there at K
  *   O INDEX  (int) connect; the descriptor comes with the answer 0
  *

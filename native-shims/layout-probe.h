@@ -46,7 +46,10 @@
 /* The kernel's struct termios, for TCGETS and TCSETS; libc's own is another. */
 #include <asm/termbits.h>
 
+#include <linux/audit.h>
+#include <linux/bpf_common.h>
 #include <linux/falloc.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/if.h>
 #include <linux/if_ether.h>

@@ -123,6 +123,18 @@ static int join_namespaces(void)
     return 0;
 }
 
+/* Reading is cheap; each drop makes new credentials. EINVAL: beyond the last capability that this kernel knows. */
+int kvmsharp_sandbox_bound(void)
+{
+    int capability, has;
+
+    for (capability = 0; (has = syscall(SYS_prctl, PR_CAPBSET_READ, capability, 0, 0, 0)) >= 0; capability++) {
+        if (has && syscall(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            return -errno;
+    }
+    return errno == EINVAL ? 0 : -errno;
+}
+
 /* Another user without any capability, and none to be had. Bare calls: libc's would concern all threads. */
 static int drop_privileges(void)
 {
@@ -130,11 +142,10 @@ static int drop_privileges(void)
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
 
     if (order_user >= 0) {
-        /* EINVAL: beyond the last capability that this kernel knows. */
-        for (int capability = 0; syscall(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
-            ;
-        if (errno != EINVAL)
-            return -errno;
+        int error = kvmsharp_sandbox_bound();
+
+        if (error)
+            return error;
         if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, order_group, order_group, order_group) < 0
             || syscall(SYS_setresuid, order_user, order_user, order_user) < 0)
             return -errno;
@@ -145,19 +156,28 @@ static int drop_privileges(void)
     return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 
-static int confine(void)
+/* The first half, after which a thread can still look at others. */
+static int leave(void)
 {
     int error = join_namespaces();
 
-    if (!error)
-        error = drop_privileges();
-    if (error)
-        return error;
+    return error ? error : drop_privileges();
+}
+
+static int close_off(void)
+{
     if (syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     if (order_landlock >= 0 && syscall(SYS_landlock_restrict_self, order_landlock, 0) < 0)
         return -errno;
     return add_filter(own_role);
+}
+
+static int confine(void)
+{
+    int error = leave();
+
+    return error ? error : close_off();
 }
 
 /* Made a moment ago by a thread that was confined already: it has everything from there. */
@@ -272,7 +292,7 @@ struct entry {
     char name[];
 };
 
-/* One pass over the threads, until all that were new have answered. The number of those, or -errno. */
+/* One pass over the threads. The number of those that were new and are asked, or -errno. */
 static int order_new_threads(int tasks, int signal, int *failed)
 {
     char buffer[4096] __attribute__((aligned(8)));
@@ -296,10 +316,7 @@ static int order_new_threads(int tasks, int signal, int *failed)
             }
         }
     }
-    if (got < 0)
-        return -errno;
-    got = await_answers(failed);
-    return got < 0 ? (int)got : fresh;
+    return got < 0 ? -errno : fresh;
 }
 
 int kvmsharp_sandbox_role(int role)
@@ -330,7 +347,7 @@ int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landl
     struct sigaction violation = { .sa_sigaction = on_violation, .sa_flags = SA_SIGINFO };
     struct sigaction confinement = { .sa_handler = on_confine, .sa_flags = SA_RESTART };
     const int signal = SIGRTMIN + KVMSHARP_CONFINE_OFFSET;
-    int result;
+    int result, own;
 
     *failed = 0;
     if (atomic_load(&entered))
@@ -348,16 +365,18 @@ int kvmsharp_sandbox_enter(int tasks, const int *namespaces, int root, int landl
     order_group = group;
     order_unfiltered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_DISABLED;
 
+    result = order_new_threads(tasks, signal, failed);
+    /* Beside the others. */
+    own = leave();
     /* Again until nobody new is there: a thread may have been made by one that was not confined yet. */
-    do
+    while (result > 0 && (result = await_answers(failed)) == 0)
         result = order_new_threads(tasks, signal, failed);
-    while (result > 0);
     if (result < 0)
         return result;
     confinement.sa_handler = SIG_IGN;
     sigaction(signal, &confinement, NULL);
     atomic_store(&entered, 1);
-    result = confine();
+    result = own ? own : close_off();
     if (result)
         *failed = syscall(SYS_gettid);
     return result;

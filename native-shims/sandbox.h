@@ -29,6 +29,12 @@ int kvmsharp_sandbox_role(int role);
 int kvmsharp_sandbox_filter(int role, const void *code, unsigned count);
 
 /*
+ * Gives up the calling thread's bounding set of capabilities: early, before it makes the threads that would else do the same each.
+ * Returns 0, or -errno.
+ */
+int kvmsharp_sandbox_bound(void);
+
+/*
  * Confines all threads that there are, the calling one last. Once.
  *
  * tasks: a descriptor of /proc/self/task. namespaces: descriptors to join. root: of the directory that is the root there, or -1. landlock: a ruleset, or -1. user, group: to become, or -1: stay.

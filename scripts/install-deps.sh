@@ -47,13 +47,13 @@ need xz-utils has xz
 need zstd has zstd
 need lz4 has lz4                                   # how Debian 6.1 cloud kernels are compressed
 need 'libicu72|libicu74|libicu76|libicu78' icu              # without it no .NET SDK starts; only its packages bring it along
-need libseccomp2 test -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2   # filters of the sandbox
 need e2fsprogs has resize2fs
 need iproute2 has bridge
 need util-linux has flock
 if ! grep -qs '^ID=debian' /etc/os-release; then need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg; fi
 
 if [ "$demo" = 0 ]; then
+    need libseccomp2 test -e /usr/lib/x86_64-linux-gnu/libseccomp.so.2   # what the filters of the sandbox are compared with
     need acpica-tools has iasl                     # ACPI tests
     need fio has fio                               # what guests check disks and networks with: scripts/lib/guest-tools.sh
     need iperf3 has iperf3

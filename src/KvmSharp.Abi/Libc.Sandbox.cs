@@ -23,10 +23,6 @@ public static unsafe partial class Libc
     /// <inheritdoc cref="getpwnam"/>
     [LibraryImport(Library, EntryPoint = "getpwuid", SetLastError = true)]
     public static partial passwd* getpwuid(uint user);
-
-    /// <summary>malloc_trim(3): gives memory that was freed back to the kernel, in all arenas. <paramref name="keep"/>: bytes.</summary>
-    [LibraryImport(Library, EntryPoint = "malloc_trim")]
-    public static partial int malloc_trim(nuint keep);
 }
 
 /// <summary><c>struct passwd</c>, pwd.h.</summary>

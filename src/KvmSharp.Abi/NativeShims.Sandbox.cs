@@ -11,9 +11,13 @@ public static unsafe partial class NativeShims
     [LibraryImport(Library, EntryPoint = "kvmsharp_sandbox_role")]
     public static partial int kvmsharp_sandbox_role(int role);
 
-    /// <summary>Sets the filter of a role: <paramref name="count"/> instructions of <c>struct sock_filter</c>, copied. Returns 0, or -errno.</summary>
+    /// <summary>Sets the filter of a role: <paramref name="count"/> instructions, copied. Returns 0, or -errno.</summary>
     [LibraryImport(Library, EntryPoint = "kvmsharp_sandbox_filter")]
-    public static partial int kvmsharp_sandbox_filter(int role, byte* code, uint count);
+    public static partial int kvmsharp_sandbox_filter(int role, sock_filter* code, uint count);
+
+    /// <summary>Gives up the calling thread's bounding set: no program that it or a thread it makes later executes gets a capability. Returns 0, or -errno.</summary>
+    [LibraryImport(Library, EntryPoint = "kvmsharp_sandbox_bound")]
+    public static partial int kvmsharp_sandbox_bound();
 
     /// <summary>
     /// Confines every thread that there is, the calling one last, which is in the namespaces already. Once. Returns 0, or -errno: some threads

@@ -2,55 +2,43 @@ using System.Runtime.InteropServices;
 
 namespace KvmSharp.Abi;
 
-/// <summary>
-/// libseccomp, from which filters come. Bound at the first call: a program that is not confined does without it, and
-/// <see cref="DllNotFoundException"/> says that it is missing. Functions return 0 or -errno.
-/// </summary>
-public static unsafe partial class Seccomp
-{
-    private const string Library = "libseccomp.so.2";
-
-    /// <summary>A filter with what becomes of calls that have no rule (SECCOMP_RET_…); null on failure.</summary>
-    [LibraryImport(Library, EntryPoint = "seccomp_init")]
-    public static partial void* seccomp_init(uint defaultAction);
-
-    [LibraryImport(Library, EntryPoint = "seccomp_release")]
-    public static partial void seccomp_release(void* filter);
-
-    [LibraryImport(Library, EntryPoint = "seccomp_attr_set")]
-    public static partial int seccomp_attr_set(void* filter, uint attribute, uint value);
-
-    /// <summary>The number of a call by its name on this architecture; __NR_SCMP_ERROR if it has none.</summary>
-    [LibraryImport(Library, EntryPoint = "seccomp_syscall_resolve_name")]
-    public static partial int seccomp_syscall_resolve_name(byte* name);
-
-    [LibraryImport(Library, EntryPoint = "seccomp_rule_add_array")]
-    public static partial int seccomp_rule_add_array(void* filter, uint action, int call, uint count, scmp_arg_cmp* arguments);
-
-    /// <summary>Writes the filter as an array of <c>struct sock_filter</c> to a file.</summary>
-    [LibraryImport(Library, EntryPoint = "seccomp_export_bpf")]
-    public static partial int seccomp_export_bpf(void* filter, int fd);
-}
-
-/// <summary><c>struct scmp_arg_cmp</c>, seccomp.h: a condition on an argument.</summary>
+/// <summary><c>struct sock_filter</c>, linux/filter.h: an instruction of a classic BPF program.</summary>
 [StructLayout(LayoutKind.Sequential)]
-public struct scmp_arg_cmp
+public struct sock_filter
 {
-    public uint arg;
-    public int op;
-    public ulong datum_a;
-    public ulong datum_b;
+    /// <summary>BPF_…</summary>
+    public ushort code;
+
+    /// <summary>Instructions to skip if a comparison is true.</summary>
+    public byte jt;
+
+    /// <summary>Instructions to skip if it is false.</summary>
+    public byte jf;
+
+    /// <summary>The operand.</summary>
+    public uint k;
 }
 
-/// <summary>Constants of seccomp.h.</summary>
+/// <summary><c>struct seccomp_data</c>, linux/seccomp.h: what a filter looks at.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct seccomp_data
+{
+    public int nr;
+
+    /// <summary>AUDIT_ARCH_…</summary>
+    public uint arch;
+
+    public ulong instruction_pointer;
+
+    public fixed ulong args[6];
+}
+
+/// <summary>Constants of linux/bpf_common.h, linux/audit.h and linux/seccomp.h.</summary>
 public static class SeccompConstants
 {
-    /// <summary>The value is 1 for a chain of comparisons, 2 for a binary tree (libseccomp 2.5).</summary>
-    public const uint SCMP_FLTATR_CTL_OPTIMIZE = 8;
+    public const ushort BPF_LD = 0, BPF_W = 0, BPF_ABS = 0x20, BPF_ALU = 4, BPF_AND = 0x50, BPF_JMP = 5, BPF_JA = 0, BPF_JEQ = 0x10, BPF_JGE = 0x30, BPF_K = 0, BPF_RET = 6;
 
-    public const uint SCMP_FLTATR_ACT_BADARCH = 2;
+    public const uint AUDIT_ARCH_X86_64 = 0xC000003E;
 
-    public const int SCMP_CMP_EQ = 4, SCMP_CMP_MASKED_EQ = 7;
-
-    public const int __NR_SCMP_ERROR = -1;
+    public const uint SECCOMP_RET_KILL_PROCESS = 0x80000000, SECCOMP_RET_TRAP = 0x30000, SECCOMP_RET_ERRNO = 0x50000, SECCOMP_RET_ALLOW = 0x7fff0000;
 }

@@ -42,7 +42,6 @@ internal sealed class RunSandbox : IDisposable
         if (_process is null)
             return;
         _keeper!.Seal();
-        ThreadStarter.Begin();
         _process.Enter();
     }
 

@@ -2,7 +2,7 @@ namespace KvmSharp.Core;
 
 /// <summary>
 /// A thread that starts threads for others: in a confined program those that serve a guest may not make any. There is one for the process, as there is
-/// one sandbox, from <see cref="Begin"/> on; before, everybody starts their own.
+/// one sandbox, from <see cref="Begin"/> on; before, everybody starts their own. It lives as long as the process.
 /// </summary>
 public sealed class ThreadStarter
 {
@@ -12,17 +12,18 @@ public sealed class ThreadStarter
     private Thread? _wanted;
     private Exception? _error;
 
-    private ThreadStarter()
+    /// <param name="first">What its thread does before; it must not throw.</param>
+    public ThreadStarter(Action first)
     {
+        HostThread.Create("thread-starter", ThreadRole.Control, () =>
+        {
+            first();
+            Serve();
+        }, 256 * 1024).Start();
     }
 
-    /// <summary>Has threads started by the starter from now on, whose rights they have before they take their role.</summary>
-    public static void Begin()
-    {
-        var starter = new ThreadStarter();
-        if (Interlocked.CompareExchange(ref s_instance, starter, null) is null)
-            HostThread.Create("thread-starter", ThreadRole.Control, starter.Serve, 256 * 1024).Start();
-    }
+    /// <summary>Has threads started by this one from now on, whose rights they have before they take their role. Once in a process.</summary>
+    public void Begin() => Volatile.Write(ref s_instance, this);
 
     /// <summary>Starts the thread and returns when it runs; throws as <see cref="Thread.Start()"/> does. Any thread.</summary>
     public static void Start(Thread thread)

@@ -23,6 +23,9 @@ public sealed unsafe class ConfinedProcess : IDisposable
     {
         _options = options;
         _account = FindAccount(options, _isRoot);
+        // The threads that this one makes have nothing left to drop then.
+        if (_account is not null && NativeShims.kvmsharp_sandbox_bound() is var result and < 0)
+            throw new LinuxException("give up capabilities", -result);
         _walls = new SandboxWalls(_isRoot);
     }
 
@@ -32,10 +35,9 @@ public sealed unsafe class ConfinedProcess : IDisposable
     /// </summary>
     public void Enter()
     {
-        _walls.Join();
+        _walls.Finish();
         using FileDescriptor tasks = FileDescriptor.Open("/proc/self/task", LibcConstants.O_RDONLY | LibcConstants.O_DIRECTORY);
         ProcessLimits.Apply(mayLockMemory: _isRoot);
-        bool hasFilters = Stands(_walls.FiltersError);
         int landlock = Landlock.Version;
         using FileDescriptor? ruleset = landlock > 0 ? Landlock.CreateRuleset(landlock) : null;
         bool hasRoot = Stands(_walls.RootError) && _walls.Root is not null;
@@ -44,7 +46,7 @@ public sealed unsafe class ConfinedProcess : IDisposable
         _options.Logger.LogInformation("confined: user {User}, {Namespaces}, Landlock {Landlock}, {Filters}",
             _account is { } user ? $"{user.Name} ({user.User}:{user.Group})" : "unchanged", hasRoot ? "empty root and own network, IPC and UTS namespaces" : "the host's namespaces",
             landlock > 0 ? $"version {landlock}" : "absent",
-            hasFilters ? $"system calls by role: vCPU {SystemCalls.Count(ThreadRole.Vcpu)}, I/O {SystemCalls.Count(ThreadRole.Io)}" : "no filter of system calls");
+            $"system calls by role: vCPU {SystemCalls.Count(ThreadRole.Vcpu)}, I/O {SystemCalls.Count(ThreadRole.Io)}");
         EnterAll(tasks, ruleset);
     }
 

@@ -43,8 +43,15 @@ public sealed unsafe class Keeper : IHostPaths, IDisposable
         };
     }
 
-    /// <summary>From now on nothing can be added.</summary>
-    public void Seal() => Ask('S', [], out _);
+    /// <summary>From now on nothing can be added. Not answered: whoever asks for more stands behind this in the same socket.</summary>
+    public void Seal()
+    {
+        lock (_sync)
+        {
+            if (!_disposed)
+                Send("S"u8);
+        }
+    }
 
     public void Dispose()
     {
@@ -73,16 +80,9 @@ public sealed unsafe class Keeper : IHostPaths, IDisposable
         {
             if (_disposed)
                 return answer;
-            fixed (byte* start = message)
-            {
-                IoVec outgoing = new(start, (nuint)message.Length);
-                msghdr send = new() { msg_iov = &outgoing, msg_iovlen = 1 };
-                nint sent;
-                do sent = Libc.sendmsg(_pair.Value, &send, LibcConstants.MSG_NOSIGNAL);
-                while (sent < 0 && Marshal.GetLastPInvokeError() == LibcConstants.EINTR);
-                if (sent < 0)
-                    return -Marshal.GetLastPInvokeError();
-            }
+            int sent = Send(message);
+            if (sent < 0)
+                return sent;
 
             IoVec incoming = new((byte*)&answer, sizeof(int));
             msghdr receive = new() { msg_iov = &incoming, msg_iovlen = 1, msg_control = ancillary, msg_controllen = (nuint)control };
@@ -97,6 +97,20 @@ public sealed unsafe class Keeper : IHostPaths, IDisposable
         }
 
         return answer;
+    }
+
+    /// <summary>0, or -errno if the keeper is gone.</summary>
+    private int Send(ReadOnlySpan<byte> message)
+    {
+        fixed (byte* start = message)
+        {
+            IoVec outgoing = new(start, (nuint)message.Length);
+            msghdr send = new() { msg_iov = &outgoing, msg_iovlen = 1 };
+            nint sent;
+            do sent = Libc.sendmsg(_pair.Value, &send, LibcConstants.MSG_NOSIGNAL);
+            while (sent < 0 && Marshal.GetLastPInvokeError() == LibcConstants.EINTR);
+            return sent < 0 ? -Marshal.GetLastPInvokeError() : 0;
+        }
     }
 
     private sealed class Claim(Keeper keeper, int index) : IDisposable

@@ -1,45 +1,48 @@
-using KvmSharp.Abi;
+using System.Runtime.ExceptionServices;
 using KvmSharp.Core;
 
 namespace KvmSharp.Sandbox;
 
 /// <summary>
-/// The walls that take time to make and need nothing of the machine: filters of system calls and an empty root. They are made on a thread of their own, while the
-/// machine is built.
+/// The walls that need nothing of the machine: filters of system calls, and an empty root, which takes time. They are made on a thread of their own while the machine
+/// is built; it starts the program's threads afterwards.
 /// </summary>
 internal sealed class SandboxWalls : IDisposable
 {
-    private readonly Thread _thread;
+    private readonly ManualResetEventSlim _made = new();
+    private readonly ThreadStarter _starter;
+    private Exception? _filtersError;
 
     /// <param name="hasRoot">Make namespaces too, which only root may.</param>
     public SandboxWalls(bool hasRoot)
     {
-        _thread = HostThread.Create("sandbox-walls", ThreadRole.Control, () =>
+        _starter = new ThreadStarter(() =>
         {
-            FiltersError = Try(SeccompFilters.Install);
-            // Compiling took this thread's arena of the heap to its size, for once.
-            _ = Libc.malloc_trim(0);
+            _filtersError = Try(SeccompFilters.Install);
             if (hasRoot)
                 RootError = Try(() => Root = EmptyRoot.Enter());
+            _made.Set();
         });
-        _thread.Start();
     }
 
-    /// <summary>Why there are no filters; null if there are. After <see cref="Join"/>, as the others.</summary>
-    public Exception? FiltersError { get; private set; }
-
-    /// <summary>Why there is no root; null if there is one, or none was asked for.</summary>
+    /// <summary>Why there is no root; null if there is one, or none was asked for. After <see cref="Finish"/>, as the others.</summary>
     public Exception? RootError { get; private set; }
 
     /// <summary>For all threads to enter; null without one.</summary>
     public EmptyRoot? Root { get; private set; }
 
-    /// <summary>Returns when they are made.</summary>
-    public void Join() => _thread.Join();
+    /// <summary>Returns when they are made; from then on threads are started by the one that made them. Throws <see cref="LinuxException"/> without filters.</summary>
+    public void Finish()
+    {
+        _made.Wait();
+        if (_filtersError is not null)
+            ExceptionDispatchInfo.Throw(_filtersError);
+        _starter.Begin();
+    }
 
     public void Dispose()
     {
-        Join();
+        _made.Wait();
         Root?.Dispose();
     }
 

@@ -1,107 +1,85 @@
-using System.Text;
 using KvmSharp.Abi;
 using KvmSharp.Core;
+using static KvmSharp.Abi.SeccompConstants;
 
 namespace KvmSharp.Sandbox;
 
-/// <summary>Makes the filter of each role from <see cref="SystemCalls"/>, by libseccomp.</summary>
+/// <summary>Makes the filter of each role from <see cref="SystemCalls"/>.</summary>
 internal static unsafe class SeccompFilters
 {
-    private const int InstructionBytes = 8; // struct sock_filter
+    // struct seccomp_data, linux/seccomp.h.
+    private const int NumberOffset = 0, ArchitectureOffset = 4, ArgumentsOffset = 16;
 
-    /// <summary>Compiles and hands over all filters. Throws <see cref="SandboxException"/> without libseccomp, <see cref="LinuxException"/>.</summary>
+    /// <summary>Makes and hands over all filters. Throws <see cref="LinuxException"/>.</summary>
     public static void Install()
     {
-        try
+        for (ThreadRole role = ThreadRole.Runtime; role <= ThreadRole.Io; role++)
         {
-            foreach (ThreadRole role in Enum.GetValues<ThreadRole>())
-                Install(role);
-        }
-        catch (DllNotFoundException e)
-        {
-            throw new SandboxException("sandbox: libseccomp.so.2 is missing: install libseccomp2", e);
-        }
-    }
-
-    private static void Install(ThreadRole role)
-    {
-        byte[] code = Compile(role);
-        fixed (byte* p = code)
-            Check(NativeShims.kvmsharp_sandbox_filter((int)role, p, (uint)(code.Length / InstructionBytes)), "take over");
-    }
-
-    private static byte[] Compile(ThreadRole role)
-    {
-        void* filter = Seccomp.seccomp_init(LibcConstants.SECCOMP_RET_TRAP);
-        if (filter == null)
-            throw new LinuxException("seccomp_init", LibcConstants.ENOMEM);
-        try
-        {
-            // Another architecture's numbers mean other calls.
-            Check(Seccomp.seccomp_attr_set(filter, SeccompConstants.SCMP_FLTATR_ACT_BADARCH, LibcConstants.SECCOMP_RET_KILL_PROCESS), "set up");
-            // A tree of comparisons; before libseccomp 2.5 a chain.
-            _ = Seccomp.seccomp_attr_set(filter, SeccompConstants.SCMP_FLTATR_CTL_OPTIMIZE, 2);
-            foreach (SystemCall call in SystemCalls.Allowed)
+            sock_filter[] code = Compile(role);
+            fixed (sock_filter* p = code)
             {
-                if (call.IsFor(role))
-                    Allow(filter, call, role);
+                int result = NativeShims.kvmsharp_sandbox_filter((int)role, p, (uint)code.Length);
+                if (result < 0)
+                    throw new LinuxException("take over a seccomp filter", -result);
             }
-
-            foreach ((string name, int errno) in SystemCalls.Refused)
-                Check(Seccomp.seccomp_rule_add_array(filter, LibcConstants.SECCOMP_RET_ERRNO | (uint)errno, Number(name), 0, null), name);
-            return Export(filter);
-        }
-        finally
-        {
-            Seccomp.seccomp_release(filter);
         }
     }
 
-    private static void Allow(void* filter, SystemCall call, ThreadRole role)
+    /// <summary>What a role may call is allowed, what <see cref="SystemCalls.Refused"/> has fails, all else traps; another architecture's numbers mean other calls and kill.</summary>
+    internal static sock_filter[] Compile(ThreadRole role)
     {
-        int number = Number(call.Name);
-        if (call.Conditions.Length == 0)
-            Check(Seccomp.seccomp_rule_add_array(filter, LibcConstants.SECCOMP_RET_ALLOW, number, 0, null), call.Name);
-        foreach (ArgumentCondition condition in call.Conditions)
-        {
-            if (!condition.IsFor(role))
-                continue;
-            scmp_arg_cmp comparison = new() { arg = condition.Index, op = SeccompConstants.SCMP_CMP_MASKED_EQ, datum_a = condition.Mask, datum_b = condition.Value };
-            Check(Seccomp.seccomp_rule_add_array(filter, LibcConstants.SECCOMP_RET_ALLOW, number, 1, &comparison), call.Name);
-        }
-    }
+        var program = new FilterProgram();
+        int kill = program.Return(SECCOMP_RET_KILL_PROCESS);
+        int trap = program.Return(SECCOMP_RET_TRAP);
+        int allow = program.Return(SECCOMP_RET_ALLOW);
 
-    private static int Number(string name)
-    {
-        fixed (byte* p = Encoding.ASCII.GetBytes(name + '\0'))
+        // By number, where each call leads.
+        var leaves = new SortedList<uint, int>();
+        foreach ((int number, int errno) in SystemCalls.Refused)
+            leaves.Add((uint)number, program.Return(SECCOMP_RET_ERRNO | (uint)errno));
+        foreach (SystemCall call in SystemCalls.Allowed)
         {
-            int number = Seccomp.seccomp_syscall_resolve_name(p);
-            return number != SeccompConstants.__NR_SCMP_ERROR ? number : throw new SandboxException($"sandbox: libseccomp does not know the system call {name}: it is too old");
-        }
-    }
-
-    private static byte[] Export(void* filter)
-    {
-        int fd;
-        fixed (byte* name = "kvmsharp-filter\0"u8)
-            fd = Libc.memfd_create(name, LibcConstants.MFD_CLOEXEC);
-        if (fd < 0)
-            throw LinuxException.FromLastError("memfd_create for a filter");
-        using FileDescriptor file = new(fd);
-        Check(Seccomp.seccomp_export_bpf(filter, fd), "export");
-        byte[] code = new byte[Libc.lseek(fd, 0, LibcConstants.SEEK_CUR)];
-        fixed (byte* p = code)
-        {
-            if (Libc.pread(fd, p, (nuint)code.Length, 0) != code.Length)
-                throw LinuxException.FromLastError("read a filter");
+            if (call.IsFor(role))
+                leaves.Add((uint)call.Number, call.Conditions.Length == 0 ? allow : AnyOf(program, call.Conditions, role, allow, trap));
         }
 
-        return code;
+        int tree = Tree(program, leaves, 0, leaves.Count, trap);
+        program.IfAtLeast(LibcConstants.__X32_SYSCALL_BIT, kill, tree);
+        int start = program.Load(NumberOffset);
+        program.IfEqual(AUDIT_ARCH_X86_64, start, kill);
+        program.Load(ArchitectureOffset);
+        return program.ToArray();
     }
 
-    private static void Check(int result, string what)
+    /// <summary>Finds the loaded number among leaves <paramref name="from"/> to <paramref name="to"/> - 1 by halving.</summary>
+    private static int Tree(FilterProgram program, SortedList<uint, int> leaves, int from, int to, int absent)
     {
-        if (result < 0)
-            throw new LinuxException($"seccomp filter: {what}", -result);
+        if (to - from == 1)
+            return program.IfEqual(leaves.GetKeyAtIndex(from), leaves.GetValueAtIndex(from), absent);
+        int middle = (from + to) / 2;
+        int upper = Tree(program, leaves, middle, to, absent);
+        int lower = Tree(program, leaves, from, middle, absent);
+        return program.IfAtLeast(leaves.GetKeyAtIndex(middle), upper, lower);
+    }
+
+    /// <summary>One condition after the other, in their order, so that the most frequent request may stand first.</summary>
+    private static int AnyOf(FilterProgram program, ArgumentCondition[] conditions, ThreadRole role, int then, int otherwise)
+    {
+        for (int i = conditions.Length - 1; i >= 0; i--)
+        {
+            ArgumentCondition condition = conditions[i];
+            if (condition.IsFor(role))
+                otherwise = If(program, condition, then, otherwise);
+        }
+
+        return otherwise;
+    }
+
+    private static int If(FilterProgram program, ArgumentCondition condition, int then, int otherwise)
+    {
+        program.IfEqual(condition.Value, then, otherwise);
+        if (condition.Mask != uint.MaxValue)
+            program.And(condition.Mask);
+        return program.Load(ArgumentsOffset + ((int)condition.Index * sizeof(ulong)));
     }
 }

@@ -14,116 +14,116 @@ namespace KvmSharp.Sandbox;
 public static class SystemCalls
 {
     private const Roles All = Runtime | Vcpu | Io;
-    private const ulong Int = uint.MaxValue;
+    private const uint Int = uint.MaxValue;
 
     public static IReadOnlyList<SystemCall> Allowed { get; } =
     [
         // Devices of the host, each request by its own line below.
-        new("ioctl", All, Ioctls()),
+        new(__NR_ioctl, All, Ioctls()),
 
         // Waiting, locks, time.
-        new("futex", All),
-        new("sched_yield", All),
-        new("clock_nanosleep", All),
+        new(__NR_futex, All),
+        new(__NR_sched_yield, All),
+        new(__NR_clock_nanosleep, All),
         // Where the clock of the host cannot be read without a call (vdso(7)).
-        new("clock_gettime", All),
-        new("poll", Runtime | Vcpu),
-        new("ppoll", Runtime),
-        new("restart_syscall", All),
+        new(__NR_clock_gettime, All),
+        new(__NR_poll, Runtime | Vcpu),
+        new(__NR_ppoll, Runtime),
+        new(__NR_restart_syscall, All),
 
         // Signals: the runtime suspends threads and we kick vCPUs by tgkill, inside this process only.
-        new("tgkill", All, new ArgumentCondition(0, Int, (ulong)Libc.getpid(), All)),
-        new("getpid", All),
-        new("gettid", All),
-        new("rt_sigreturn", All),
-        new("rt_sigprocmask", All),
-        new("rt_sigaction", Runtime),
-        new("sigaltstack", Runtime),
+        new(__NR_tgkill, All, new ArgumentCondition(0, Int, (uint)Libc.getpid(), All)),
+        new(__NR_getpid, All),
+        new(__NR_gettid, All),
+        new(__NR_rt_sigreturn, All),
+        new(__NR_rt_sigprocmask, All),
+        new(__NR_rt_sigaction, Runtime),
+        new(__NR_sigaltstack, Runtime),
 
         // Memory: the collector's heap and threads' stacks. Nothing executable.
-        new("mmap", All, NotExecutable),
-        new("mprotect", All, NotExecutable),
-        new("munmap", All),
-        new("madvise", All),
-        new("membarrier", All),
-        new("getrusage", Runtime),
-        new("sysinfo", All),
+        new(__NR_mmap, All, NotExecutable),
+        new(__NR_mprotect, All, NotExecutable),
+        new(__NR_munmap, All),
+        new(__NR_madvise, All),
+        new(__NR_membarrier, All),
+        new(__NR_getrusage, Runtime),
+        new(__NR_sysinfo, All),
 
         // Threads, but no processes. Who serves a guest has them made by the thread-starter, which is a control thread.
-        new("clone", Runtime, new ArgumentCondition(0, CLONE_THREAD, CLONE_THREAD, Runtime)),
-        new("set_robust_list", Runtime),
-        new("rseq", Runtime),
-        new("sched_getaffinity", Runtime),
-        new("sched_setaffinity", Control),
-        new("prctl", Runtime, Prctl(PR_SET_NAME), Prctl(PR_GET_NAME), Prctl(PR_GET_SECCOMP), Prctl(PR_SET_VMA)),
-        new("seccomp", Runtime, new ArgumentCondition(0, Int, SECCOMP_SET_MODE_FILTER, Runtime)),
-        new("exit", All),
-        new("exit_group", All),
+        new(__NR_clone, Runtime, new ArgumentCondition(0, CLONE_THREAD, CLONE_THREAD, Runtime)),
+        new(__NR_set_robust_list, Runtime),
+        new(__NR_rseq, Runtime),
+        new(__NR_sched_getaffinity, Runtime),
+        new(__NR_sched_setaffinity, Control),
+        new(__NR_prctl, Runtime, Prctl(PR_SET_NAME), Prctl(PR_GET_NAME), Prctl(PR_GET_SECCOMP), Prctl(PR_SET_VMA)),
+        new(__NR_seccomp, Runtime, new ArgumentCondition(0, Int, SECCOMP_SET_MODE_FILTER, Runtime)),
+        new(__NR_exit, All),
+        new(__NR_exit_group, All),
 
         // What is open: images, taps, consoles, eventfds.
-        new("read", All),
-        new("write", All),
-        new("close", All),
-        new("readv", Io),
-        new("writev", Io),
-        new("pread64", Control),
-        new("pwrite64", Runtime),
-        new("preadv2", Io),
-        new("pwritev2", Io),
-        new("fdatasync", Io),
-        new("fallocate", Io),
-        new("lseek", Control),
-        new("statx", Io),
-        new("fcntl", Runtime),
+        new(__NR_read, All),
+        new(__NR_write, All),
+        new(__NR_close, All),
+        new(__NR_readv, Io),
+        new(__NR_writev, Io),
+        new(__NR_pread64, Control),
+        new(__NR_pwrite64, Runtime),
+        new(__NR_preadv2, Io),
+        new(__NR_pwritev2, Io),
+        new(__NR_fdatasync, Io),
+        new(__NR_fallocate, Io),
+        new(__NR_lseek, Control),
+        new(__NR_statx, Io),
+        new(__NR_fcntl, Runtime),
 
         // What I/O threads run on, and the entropy device; vCPUs make part of it when a driver starts its device.
-        new("eventfd2", Vcpu),
-        new("io_uring_setup", Vcpu),
-        new("io_uring_register", Vcpu | Io, IoUringRegister()),
-        new("epoll_wait", Io),
-        new("epoll_ctl", Vcpu | Io),
-        new("timerfd_settime", Vcpu | Io),
-        new("io_uring_enter", Io),
-        new("getrandom", Io),
+        new(__NR_eventfd2, Vcpu),
+        new(__NR_io_uring_setup, Vcpu),
+        new(__NR_io_uring_register, Vcpu | Io, IoUringRegister()),
+        new(__NR_epoll_wait, Io),
+        new(__NR_epoll_ctl, Vcpu | Io),
+        new(__NR_timerfd_settime, Vcpu | Io),
+        new(__NR_io_uring_enter, Io),
+        new(__NR_getrandom, Io),
 
         // Consoles on sockets, vhost-user, the keeper of paths. No socket can be made that leads anywhere.
-        new("accept4", Runtime | Io),
-        new("socketpair", Io),
-        new("sendmsg", Vcpu | Io),
-        new("recvmsg", Vcpu | Io),
-        new("shutdown", Vcpu | Io),
-        new("setsockopt", Io),
+        new(__NR_accept4, Runtime | Io),
+        new(__NR_socketpair, Io),
+        new(__NR_sendmsg, Vcpu | Io),
+        new(__NR_recvmsg, Vcpu | Io),
+        new(__NR_shutdown, Vcpu | Io),
+        new(__NR_setsockopt, Io),
 
         // A reset builds the machine anew, from what stayed open.
-        new("epoll_create1", Control),
-        new("timerfd_create", Control),
-        new("memfd_create", Control),
-        new("ftruncate", Control),
-        new("sendfile", Control),
-        new("mlock", Control),
-        new("mbind", Control),
-        new("newfstatat", Control),
-        new("fstatfs", Control),
-        new("dup", Control),
+        new(__NR_epoll_create1, Control),
+        new(__NR_timerfd_create, Control),
+        new(__NR_memfd_create, Control),
+        new(__NR_ftruncate, Control),
+        new(__NR_sendfile, Control),
+        new(__NR_mlock, Control),
+        new(__NR_mbind, Control),
+        new(__NR_newfstatat, Control),
+        new(__NR_fstatfs, Control),
+        new(__NR_dup, Control),
     ];
 
     /// <summary>Calls that fail with an errno in every role, without the end of the program, because somebody who means no harm makes them.</summary>
-    public static IReadOnlyList<(string Name, int Errno)> Refused { get; } =
+    public static IReadOnlyList<(int Number, int Errno)> Refused { get; } =
     [
         // The collector looks for the host's free memory and for limits, and does without.
-        ("openat", ENOENT),
-        ("open", ENOENT),
-        ("readlink", ENOENT),
-        ("access", ENOENT),
-        ("getrlimit", EPERM),
-        ("prlimit64", EPERM),
+        (__NR_openat, ENOENT),
+        (__NR_open, ENOENT),
+        (__NR_readlink, ENOENT),
+        (__NR_access, ENOENT),
+        (__NR_getrlimit, EPERM),
+        (__NR_prlimit64, EPERM),
 
         // libc then takes mmap. It takes an errno of brk for an address, as the kernel has none for it (brk(2)); 0 is a refusal.
-        ("brk", 0),
-        ("mremap", ENOMEM),
+        (__NR_brk, 0),
+        (__NR_mremap, ENOMEM),
 
         // Its flags lie in memory, where no filter sees them; libc then takes clone.
-        ("clone3", ENOSYS),
+        (__NR_clone3, ENOSYS),
     ];
 
     /// <summary>How many calls a role may make, whatever their arguments.</summary>
@@ -183,7 +183,7 @@ public static class SystemCalls
 
     private static ArgumentCondition Ioctl(uint request, Roles roles) => new(1, Int, request, roles);
 
-    private static ArgumentCondition Prctl(int option) => new(0, Int, (ulong)option, Runtime);
+    private static ArgumentCondition Prctl(int option) => new(0, Int, (uint)option, Runtime);
 
     private static ArgumentCondition NotExecutable => new(2, PROT_EXEC, 0, All);
 }
