@@ -61,9 +61,13 @@ describe() {
     esac
 }
 
+# Relocations in their short form (DT_RELR), which libc understands since 2.36; an older one does not start such a program.
+has_short_relocations() { printf '%s\n' "glibc 2.36" "$(getconf GNU_LIBC_VERSION 2>/dev/null)" | sort -CV; }
+
 properties() {
     local linker=${CPP_LINKER:-}
     if [ -z "$linker" ]; then linker=gcc; command -v gcc >/dev/null || linker=clang; fi
+    ! has_short_relocations || printf -- '-p:KvmSharpShortRelocations=true '
     case "$1" in
         aot10) echo "-p:KvmSharpNative=aot -p:KvmSharpFramework=net10.0 -p:KvmSharpLinker=$linker" ;;
         aot9) echo "-p:KvmSharpNative=aot -p:KvmSharpFramework=net9.0 -p:KvmSharpPackVersion=$net9_packs -p:KvmSharpLinker=$linker" ;;
