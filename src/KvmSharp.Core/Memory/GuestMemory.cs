@@ -48,7 +48,7 @@ public sealed unsafe class GuestMemory : IDisposable
     public ulong SizeBytes { get; }
 
     /// <summary>
-    /// Allocates guest RAM, sparse unless preallocated or locked; with huge pages the last one may reach beyond the RAM that the
+    /// Allocates guest RAM, all zero, sparse unless preallocated or locked; with huge pages the last one may reach beyond the RAM that the
     /// guest sees. Throws <see cref="ArgumentException"/> for a size that is zero or not whole pages and for options that exclude
     /// each other, <see cref="LinuxException"/> with advice for the user when the host refuses.
     /// </summary>

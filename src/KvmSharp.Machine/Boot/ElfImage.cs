@@ -58,7 +58,7 @@ internal sealed class ElfImage
         return image;
     }
 
-    /// <summary>Checks every PT_LOAD against file and RAM, loads it at its physical address and clears its bss.</summary>
+    /// <summary>Checks every PT_LOAD against file and RAM, and loads it at its physical address; its bss is clear, as all memory is.</summary>
     internal IReadOnlyList<LoadedRange> LoadSegments(GuestMemory memory, LoadHelper helper)
     {
         List<LoadedRange> loaded = [];
@@ -75,7 +75,6 @@ internal sealed class ElfImage
             if (loaded.Exists(other => range.Start < other.End && other.Start < range.End))
                 throw _file.Error("has ELF segments that overlap in memory; build it again");
             _file.TryReadToGuest(memory, s.PhysicalAddress, s.Offset, s.FileLength, helper);
-            GuestClear.Clear(memory, s.PhysicalAddress + s.FileLength, s.MemoryLength - s.FileLength);
             loaded.Add(range);
         }
 

@@ -3,8 +3,8 @@ using KvmSharp.Core.Memory;
 namespace KvmSharp.Machine.Boot;
 
 /// <summary>
-/// Puts a kernel, its modules and its boot data into guest RAM. Runs before any vCPU, on the thread that builds or resets the
-/// machine; it may run again on used RAM. Files are hostile input: anything wrong with them is a <see cref="BootException"/>
+/// Puts a kernel, its modules and its boot data into guest RAM, which is all zero, and what a kernel wants clear stays so. Runs before any vCPU,
+/// on a thread of its own beside the one that builds or resets the machine. Files are hostile input: anything wrong with them is a <see cref="BootException"/>
 /// of one line.
 /// </summary>
 public static class KernelLoader

@@ -51,7 +51,6 @@ internal static class MultibootLoader
         ulong bssEnd = Math.Max(end, header.BssEnd);
         ImagePlacement.Check(memory, kernel, header.LoadAddress, bssEnd - header.LoadAddress);
         kernel.TryReadToGuest(memory, header.LoadAddress, offset, length);
-        GuestClear.Clear(memory, end, bssEnd - end);
         return new(header.LoadAddress, bssEnd);
     }
 

@@ -52,7 +52,6 @@ public sealed class MultibootLoaderTests : BootFixture
     [Fact]
     public void Load_AddressFields_LoadWhatTheyName()
     {
-        Memory.TryWrite(new(0x30_0F00), [1, 2, 3]);
         BootEntry entry = Load(Flat());
         Assert.Equal(0x30_0020UL, entry.Rip);
         Assert.Equal(0x1BAD_B002u, U32(0x30_0000));

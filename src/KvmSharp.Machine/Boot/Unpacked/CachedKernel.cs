@@ -46,7 +46,6 @@ internal sealed unsafe class CachedKernel : IDisposable
         {
             CachedSegment s = _header.Segments[i];
             _file.TryReadToGuest(memory, load + s.Offset, s.FileOffset, s.FileLength, helper);
-            GuestClear.Clear(memory, load + s.Offset + s.FileLength, s.MemoryLength - s.FileLength);
         }
 
         if (delta != 0)
