@@ -72,7 +72,7 @@ internal sealed unsafe class BootFile : IDisposable
         if (offset > Length || (ulong)into.Length > Length - offset)
             return false;
         fixed (byte* p = into)
-            ReadExactly(offset, p, (ulong)into.Length);
+            ReadToHost(offset, p, (ulong)into.Length);
         return true;
     }
 
@@ -111,7 +111,7 @@ internal sealed unsafe class BootFile : IDisposable
             Read(from + sent, to);
         }
 
-        void Read(ulong from, ulong to) => ReadExactly(offset + from, host + from, to - from);
+        void Read(ulong from, ulong to) => ReadToHost(offset + from, host + from, to - from);
     }
 
     internal BootException Error(string what) => new($"{Role} '{Path}' {what}");
@@ -149,8 +149,9 @@ internal sealed unsafe class BootFile : IDisposable
         return 0;
     }
 
+    /// <summary>Reads all of a part that the caller has checked against the file.</summary>
     // SAFETY: every caller holds a buffer of at least length bytes.
-    private void ReadExactly(ulong offset, byte* into, ulong length)
+    internal void ReadToHost(ulong offset, byte* into, ulong length)
     {
         while (length > 0)
         {

@@ -77,6 +77,7 @@ public sealed class KernelCacheTests : BootFixture
         Thread helping = StartHelping(helper);
         for (int round = 0; round < 16; round++)
         {
+            EmptyMemory();
             ulong load = LoadCached(path, helper: helper).KernelStart;
             uint delta = (uint)(U64(load + PackedKernel.Plain64) - PackedKernel.VirtualStart - 0x123);
             Assert.All(Enumerable.Range(0, count), i => Assert.Equal(delta, U32(load + (ulong)(start + (i * sizeof(uint))))));
@@ -84,6 +85,54 @@ public sealed class KernelCacheTests : BootFixture
         }
 
         EndHelping(helper, helping);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Load_RelocationsAllOver_EachPlaceIsMovedOnce(bool hasHelper)
+    {
+        // Places of both widths at any address, in any order, some of them across each boundary between what is loaded at a time.
+        const int larger = 9 << 20, step = 1 << 18;
+        Random random = new(20261123);
+        SortedDictionary<int, int> places = [];
+        for (int at = step; at < larger; at += step)
+        {
+            places.Add(at - 3, sizeof(uint));
+            places.Add(at + 1, sizeof(ulong));
+            places.Add(at + step / 2 - 5, sizeof(ulong));
+        }
+
+        for (int at = 0x1000; at < larger; at += random.Next(12, 2000))
+        {
+            int free = at;
+            if (places.Keys.All(p => Math.Abs(p - free) >= 12))
+                places.Add(at, random.Next(2) == 0 ? sizeof(uint) : sizeof(ulong));
+        }
+
+        uint[] Shuffled(int width) => [.. places.Where(p => p.Value == width).Select(p => PackedKernel.Place(p.Key)).OrderBy(_ => random.Next())];
+        byte[] kernel = PackedKernel.Make([0, .. Shuffled(sizeof(ulong)), PackedKernel.Place(PackedKernel.Plain64), 0, PackedKernel.Place(PackedKernel.Inverse32), 0, .. Shuffled(sizeof(uint))],
+            elf => random.NextBytes(elf.AsSpan(0x2000)), larger);
+        byte[] before = Bytes(LoadCached(File("still", kernel), "nokaslr").KernelStart, larger + 0x1000);
+        EmptyMemory();
+        LoadHelper helper = new();
+        Thread? helping = hasHelper ? StartHelping(helper) : null;
+        ulong load = LoadCached(File("kernel", kernel), helper: helper).KernelStart;
+        byte[] after = Bytes(load, larger + 0x1000);
+
+        ulong delta = BitConverter.ToUInt64(after, PackedKernel.Plain64) - BitConverter.ToUInt64(before, PackedKernel.Plain64);
+        Assert.Equal((uint)(0x1000 - delta), BitConverter.ToUInt32(after, PackedKernel.Inverse32));
+        foreach ((int place, int width) in places)
+        {
+            if (width == sizeof(uint))
+                BitConverter.TryWriteBytes(before.AsSpan(place), BitConverter.ToUInt32(before, place) + (uint)delta);
+            else
+                BitConverter.TryWriteBytes(before.AsSpan(place), BitConverter.ToUInt64(before, place) + delta);
+        }
+
+        Assert.Equal(before.AsSpan(0x1000).ToArray(), after.AsSpan(0x1000).ToArray());
+        if (helping is not null)
+            EndHelping(helper, helping);
     }
 
     [Fact]
@@ -205,6 +254,13 @@ public sealed class KernelCacheTests : BootFixture
         byte[] kernel = PackedKernel.Make();
         change(kernel);
         return kernel;
+    }
+
+    /// <summary>As a reset leaves it.</summary>
+    private void EmptyMemory()
+    {
+        Assert.True(Memory.TryGetSpan(new(0), 64 << 20, out Span<byte> all));
+        all.Clear();
     }
 
     private string[] Kept() => Directory.Exists(CacheFolder) ? Directory.GetFiles(CacheFolder) : [];

@@ -15,9 +15,10 @@ public static class PackedKernel
 
     /// <param name="relocations">What follows the ELF file; null: the three lists.</param>
     /// <param name="changeElf">A last word on the ELF file.</param>
-    public static byte[] Make(uint[]? relocations = null, Action<byte[]>? changeElf = null)
+    /// <param name="larger">Bytes that the kernel is larger than the small one.</param>
+    public static byte[] Make(uint[]? relocations = null, Action<byte[]>? changeElf = null, int larger = 0)
     {
-        byte[] elf = new byte[CodeOffset + FileLength];
+        byte[] elf = new byte[CodeOffset + FileLength + larger];
         byte[] ident = [0x7F, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1];
         ident.CopyTo(elf, 0);
         elf[16] = 2;
@@ -28,7 +29,7 @@ public static class PackedKernel
         elf[54] = 56;
         elf[56] = 1;
         elf[64] = 1;
-        ulong[] segment = [CodeOffset, VirtualStart, LinkStart, FileLength, Span, 0x20_0000];
+        ulong[] segment = [CodeOffset, VirtualStart, LinkStart, FileLength + (ulong)larger, Span + (ulong)larger, 0x20_0000];
         for (int i = 0; i < segment.Length; i++)
             Put64(elf, 72 + (i * 8), segment[i]);
         Put64(elf, CodeOffset + Plain64, VirtualStart + 0x123);

@@ -1,4 +1,4 @@
-using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using KvmSharp.Core.Memory;
 
@@ -7,7 +7,9 @@ namespace KvmSharp.Machine.Boot.Unpacked;
 /// <summary>A kernel out of the cache, open. Its file is checked as a stranger's would be.</summary>
 internal sealed unsafe class CachedKernel : IDisposable
 {
-    private const int RelocationsAtATime = 4096;
+    internal const string DamagedText = "is damaged; delete it, it is made again";
+
+    private const ulong StretchesOfPiece = LoadHelper.PieceBytes / RelocationIndex.StretchBytes;
 
     private readonly BootFile _file;
     private readonly CachedKernelHeader _header;
@@ -42,69 +44,39 @@ internal sealed unsafe class CachedKernel : IDisposable
     {
         if (!memory.TryGetPointer(new(load), Span, out byte* host))
             throw _file.Error("does not fit the guest's memory");
-        for (int i = 0; i < _header.SegmentCount; i++)
+        KernelMover? mover = delta != 0 ? new KernelMover(_file, _header, host, delta) : null;
+        ulong stretches = RelocationIndex.Length(Span);
+        helper.Share((stretches + StretchesOfPiece - 1) / StretchesOfPiece, piece => LoadPiece(piece, memory), piece => LoadPiece(piece, null));
+        mover?.Finish();
+
+        // The kernel lets one thread at a time write to the memory's file; where that is the faster way, the other one fills the mapping.
+        [SkipLocalsInit]
+        void LoadPiece(ulong piece, GuestMemory? byFile)
         {
-            CachedSegment s = _header.Segments[i];
-            _file.TryReadToGuest(memory, load + s.Offset, s.FileOffset, s.FileLength, helper);
-        }
-
-        if (delta != 0)
-            Relocate(host, delta, helper);
-    }
-
-    public void Dispose() => _file.Dispose();
-
-    private void Relocate(byte* kernel, ulong delta, LoadHelper helper)
-    {
-        RelocationCounts counts = _header.Relocations;
-        ulong at = _header.RelocationsOffset;
-        Share(counts.Plain32, places => Move32(Kernel(), places, (uint)delta));
-        Share(counts.Inverse32, places => Move32(Kernel(), places, (uint)-(long)delta));
-        Share(counts.Plain64, places => Move64(Kernel(), places, delta));
-
-        Span<byte> Kernel() => new(kernel, (int)Span);
-
-        void Share(uint count, Action<Span<uint>> move)
-        {
-            ulong from = at;
-            at += (ulong)count * RelocationCounts.EntryLength;
-            helper.Share(((ulong)count + RelocationsAtATime - 1) / RelocationsAtATime, Piece, Piece);
-
-            void Piece(ulong index)
+            Span<uint> buffer = stackalloc uint[KernelMover.PlacesAtATime];
+            for (ulong stretch = piece * StretchesOfPiece; stretch < Math.Min(stretches, (piece + 1) * StretchesOfPiece); stretch++)
             {
-                ulong first = index * RelocationsAtATime;
-                Span<uint> places = stackalloc uint[RelocationsAtATime];
-                places = places[..(int)Math.Min(count - first, RelocationsAtATime)];
-                if (!_file.TryRead(from + (first * RelocationCounts.EntryLength), MemoryMarshal.AsBytes(places)))
-                    throw Damaged();
-                move(places);
+                Copy(stretch, byFile, load, host);
+                mover?.Move(stretch, buffer);
             }
         }
     }
 
-    private void Move32(Span<byte> kernel, ReadOnlySpan<uint> places, uint change)
+    public void Dispose() => _file.Dispose();
+
+    private void Copy(ulong stretch, GuestMemory? byFile, ulong load, byte* host)
     {
-        foreach (uint place in places)
+        ulong start = stretch * RelocationIndex.StretchBytes, end = start + RelocationIndex.StretchBytes;
+        for (int i = 0; i < _header.SegmentCount; i++)
         {
-            Span<byte> target = Target(kernel, place, sizeof(uint));
-            BinaryPrimitives.WriteUInt32LittleEndian(target, BinaryPrimitives.ReadUInt32LittleEndian(target) + change);
+            CachedSegment s = _header.Segments[i];
+            ulong from = Math.Max(start, s.Offset), to = Math.Min(end, s.Offset + s.FileLength);
+            if (from >= to)
+                continue;
+            if (byFile is null)
+                _file.ReadToHost(s.FileOffset + (from - s.Offset), host + from, to - from);
+            else
+                _file.TryReadToGuest(byFile, load + from, s.FileOffset + (from - s.Offset), to - from);
         }
     }
-
-    private void Move64(Span<byte> kernel, ReadOnlySpan<uint> places, ulong change)
-    {
-        foreach (uint place in places)
-        {
-            Span<byte> target = Target(kernel, place, sizeof(ulong));
-            BinaryPrimitives.WriteUInt64LittleEndian(target, BinaryPrimitives.ReadUInt64LittleEndian(target) + change);
-        }
-    }
-
-    private Span<byte> Target(Span<byte> kernel, uint place, int width)
-    {
-        ulong offset = RelocationTable.OffsetOf(place, LinkStart);
-        return kernel.Length >= width && offset <= (ulong)(kernel.Length - width) ? kernel.Slice((int)offset, width) : throw Damaged();
-    }
-
-    private BootException Damaged() => _file.Error("is damaged; delete it, it is made again");
 }

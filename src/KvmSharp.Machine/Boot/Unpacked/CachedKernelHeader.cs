@@ -5,7 +5,7 @@ namespace KvmSharp.Machine.Boot.Unpacked;
 
 /// <summary>
 /// The first bytes of a cached kernel: what its ELF headers and relocation table said. The segments follow, each from a page boundary, then
-/// the relocations: 32-bit, inverse, 64-bit.
+/// the index of the relocations and their lists, sorted: 32-bit, inverse, 64-bit.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct CachedKernelHeader
@@ -15,7 +15,7 @@ internal struct CachedKernelHeader
     /// <summary>KERNEL_IMAGE_SIZE (arch/x86/include/asm/page_64_types.h): the room for the kernel in the virtual address space.</summary>
     internal const ulong MaxSpan = 1UL << 30;
 
-    private const ulong ExpectedMagic = 0x3145_4C49_4E52_4B4B; // "KKRNILE1": changes with the layout
+    private const ulong ExpectedMagic = 0x3245_4C49_4E52_4B4B; // "KKRNILE2": changes with the layout
 
     private ulong _magic;
 
@@ -43,7 +43,7 @@ internal struct CachedKernelHeader
     {
         if (_magic != ExpectedMagic || SegmentCount is < 1 or > MaxSegments || !HasRoom(LinkStart, Span) || Entry >= Span)
             return false;
-        if (RelocationsOffset > fileLength || Relocations.LengthBytes > fileLength - RelocationsOffset)
+        if (RelocationsOffset > fileLength || Relocations.LengthBytes + (RelocationIndex.Length(Span) * RelocationCounts.Length) > fileLength - RelocationsOffset)
             return false;
         for (int i = 0; i < SegmentCount; i++)
         {

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
 using KvmSharp.Core.Memory;
 
@@ -31,11 +30,20 @@ internal sealed class CachedKernelWriter(FileStream file)
     {
         _header.RelocationsOffset = (ulong)file.Position;
         _header.Relocations = relocations.Counts;
-        file.Write(MemoryMarshal.AsBytes(relocations.Plain32));
-        file.Write(MemoryMarshal.AsBytes(relocations.Inverse32));
-        file.Write(MemoryMarshal.AsBytes(relocations.Plain64));
+        uint[] plain32 = Sorted(relocations.Plain32), inverse32 = Sorted(relocations.Inverse32), plain64 = Sorted(relocations.Plain64);
+        file.Write(RelocationIndex.Bytes(RelocationIndex.Make(plain32, inverse32, plain64, _header.LinkStart, _header.Span)));
+        file.Write(MemoryMarshal.AsBytes(plain32.AsSpan()));
+        file.Write(MemoryMarshal.AsBytes(inverse32.AsSpan()));
+        file.Write(MemoryMarshal.AsBytes(plain64.AsSpan()));
         file.Position = 0;
         _header.Sign();
         file.Write(MemoryMarshal.AsBytes(new ReadOnlySpan<CachedKernelHeader>(in _header)));
+    }
+
+    private static uint[] Sorted(ReadOnlySpan<uint> places)
+    {
+        uint[] sorted = places.ToArray();
+        Array.Sort(sorted);
+        return sorted;
     }
 }

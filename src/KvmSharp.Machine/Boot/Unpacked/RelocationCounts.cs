@@ -9,7 +9,11 @@ namespace KvmSharp.Machine.Boot.Unpacked;
 [StructLayout(LayoutKind.Sequential)]
 internal readonly record struct RelocationCounts(uint Plain32, uint Inverse32, uint Plain64)
 {
+    /// <summary>Of an entry of a list, in bytes.</summary>
     internal const int EntryLength = sizeof(uint);
+
+    /// <summary>Of these counts, in bytes.</summary>
+    internal const int Length = 3 * sizeof(uint);
 
     internal bool Any => Plain32 != 0;
 
