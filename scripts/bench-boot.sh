@@ -35,7 +35,7 @@ kvmsharp_command() { # APPEND
 # Exit dispatch above a C loop that only calls KVM_RUN, same payload, alternating rounds: exit.pio.over_floor, exit.mmio.over_floor.
 bench_exits() {
     [ -r /dev/kvm ] && [ -w /dev/kvm ] || die "exits: /dev/kvm is absent or not permitted"
-    "$kvmsharp" bench exits --rounds "${EXIT_ROUNDS:-11}" 2>/dev/null |
+    "$kvmsharp" bench exits --rounds "${EXIT_ROUNDS:-120}" 2>/dev/null |
         awk '{ print } $1 == "pio-out" || $1 == "mmio-write" { gsub(",", "", $12); split($1, kind, "-"); figures = figures "figure exit." kind[1] ".over_floor " $12 " ns\n" } END { printf "%s", figures }'
 }
 

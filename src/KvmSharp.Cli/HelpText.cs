@@ -40,7 +40,7 @@ internal static class HelpText
         Usage: kvmsharp bench paths|guest|exits|vhost-user [OPTIONS]
 
         exits runs a few instructions again and again, under this program and under a C loop that does nothing else (the floor), and says
-        what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 11), --json, --html,
+        what an exit of each kind, a notification and an interrupt cost. It takes --rounds (default 120), --json, --html,
         --compare and --trace FILE, which shows what tracing costs.
 
         paths boots a small guest of its own that drives a disk and a network interface, polling and by interrupts, and says how many

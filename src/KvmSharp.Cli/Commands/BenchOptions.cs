@@ -10,7 +10,7 @@ namespace KvmSharp.Cli.Commands;
 /// <summary>What <c>kvmsharp bench</c> was asked for.</summary>
 internal sealed record BenchOptions
 {
-    private const int MaxRounds = 1000, MaxMilliseconds = 60_000, MaxSeconds = 600, DefaultExitRounds = 11;
+    private const int MaxRounds = 1000, MaxMilliseconds = 60_000, MaxSeconds = 600, DefaultExitRounds = 120;
 
     private static readonly string[] s_common = ["--rounds", "--json", "--html", "--compare"];
     private static readonly string[] s_ofPaths = ["--warmup", "--measure", "--disk", "--tap", "--peer", "--kvm-device"];
