@@ -13,7 +13,7 @@ internal sealed class VhostUserLink : IEventSink, IDisposable
 {
     private const uint HangupCookie = 0, RetryCookie = 1, WatchCookie = 2, StopCookie = 3, ChannelCookie = 4;
 
-    /// <summary>Nanoseconds between looks for a new back end; they double, up to a limit, with each that was gone again within a second.</summary>
+    /// <summary>Nanoseconds between looks for a new back end; they double, up to a limit, with each that was gone again within a second or was of no use.</summary>
     private const long RetryNs = 100_000_000, RetryLimitNs = 5_000_000_000;
 
     private const long ShortLifeMs = 1000;
@@ -119,23 +119,29 @@ internal sealed class VhostUserLink : IEventSink, IDisposable
         if (Context is { } context && _backend.LosesPositions)
             context.NeedsReset("its vhost-user back end is gone, and with it where the packed rings stand");
         _owner.OnLost();
-        _retryNs = Environment.TickCount64 - _connectedAtMs < ShortLifeMs ? Math.Min(2 * _retryNs, RetryLimitNs) : RetryNs;
+        _retryNs = Environment.TickCount64 - _connectedAtMs < ShortLifeMs ? Longer(_retryNs) : RetryNs;
         _retry.Arm(_retryNs);
     }
 
     private void Reconnect()
     {
-        bool returned = _backend.TryReconnect();
+        bool returned = _backend.TryReconnect(out bool met);
         if (returned)
         {
             _connectedAtMs = Environment.TickCount64;
             _logger.LogWarning("a vhost-user back end is there again and goes on");
+        }
+        else if (met)
+        {
+            _retryNs = Longer(_retryNs);
         }
 
         Watch();
         if (returned)
             _owner.OnReturned();
     }
+
+    private static long Longer(long retryNs) => Math.Min(2 * retryNs, RetryLimitNs);
 
     private void Listen()
     {

@@ -350,14 +350,21 @@ public sealed class VhostUserBackend : IVhostBackend
     /// A vring of which nobody knows where it stands is left out: its driver has to start it anew (<see cref="LosesPositions"/>).
     /// False: there is none, or one that can less.
     /// </summary>
-    public bool TryReconnect()
+    public bool TryReconnect() => TryReconnect(out _);
+
+    /// <inheritdoc cref="TryReconnect()"/>
+    /// <param name="met">There was one, whether it could be used or not.</param>
+    public bool TryReconnect(out bool met)
     {
+        met = false;
         lock (_sync)
         {
             Abandon();
             try
             {
-                VhostUserSession session = new(_endpoint.Open(), _options.Wanted);
+                VhostUserSocket socket = _endpoint.Open();
+                met = true;
+                VhostUserSession session = new(socket, _options.Wanted);
                 Introduce(session);
                 if ((session.Features & Features) != Features || (session.Protocol & _protocol) != _protocol)
                     Abandon();

@@ -217,6 +217,32 @@ public sealed class VhostUserBlockTests : IDisposable
     }
 
     [Fact]
+    public void BackEndHangsUpBeforeItAnswers_IsLookedForLessOften()
+    {
+        using (new FakeVhostUserBackend(_daemon.Socket, 0))
+        {
+            _backend = VhostUserBackend.Connect(_daemon.Socket, VhostUserOptions.Disk(256));
+            Open(0);
+        }
+
+        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(_daemon.Socket));
+        listener.Listen();
+        int calls = 0;
+        Stopwatch time = Stopwatch.StartNew();
+        while (time.ElapsedMilliseconds < 2000)
+        {
+            if (!listener.Poll(TimeSpan.FromMilliseconds(Math.Max(1, 2000 - time.ElapsedMilliseconds)), SelectMode.SelectRead))
+                continue;
+            listener.Accept().Dispose();
+            calls++;
+        }
+
+        // After 0.2, 0.4, 0.8 and 1.6 s. Always after 0.2 s would be ten.
+        Assert.InRange(calls, 1, 5);
+    }
+
+    [Fact]
     public void Connect_NobodyListens_SaysSo()
     {
         BackendException error = Assert.Throws<BackendException>(() => VhostUserBackend.Connect("/nonexistent/s", VhostUserOptions.Disk(256)));
