@@ -72,7 +72,7 @@ internal sealed unsafe class BootFile : IDisposable
         if (offset > Length || (ulong)into.Length > Length - offset)
             return false;
         fixed (byte* p = into)
-            ReadToHost(offset, p, (ulong)into.Length);
+            ReadExactly(offset, p, (ulong)into.Length);
         return true;
     }
 
@@ -97,21 +97,24 @@ internal sealed unsafe class BootFile : IDisposable
         ulong before = address % LoadHelper.PieceBytes;
         ulong pieces = (before + length + LoadHelper.PieceBytes - 1) / LoadHelper.PieceBytes;
         if (helper is null || pieces < LoadHelper.WorthSharing)
-            Send(0, length);
+            Copy(0, length, byFile: true);
         else
-            // The kernel lets one thread at a time write to the memory's file; where that is the faster way, the other one fills the mapping.
-            helper.Share(pieces, piece => Send(Start(piece), Start(piece + 1)), piece => Read(Start(piece), Start(piece + 1)));
+            helper.Share(pieces, piece => Copy(Start(piece), Start(piece + 1), byFile: true), piece => Copy(Start(piece), Start(piece + 1), byFile: false));
         return true;
 
         ulong Start(ulong piece) => piece == 0 ? 0 : Math.Min(length, (piece * LoadHelper.PieceBytes) - before);
 
-        void Send(ulong from, ulong to)
-        {
-            ulong sent = SendToGuest(memory, address + from, offset + from, to - from);
-            Read(from + sent, to);
-        }
+        void Copy(ulong from, ulong to, bool byFile) => CopyToGuest(memory, address + from, offset + from, host + from, to - from, byFile);
+    }
 
-        void Read(ulong from, ulong to) => ReadToHost(offset + from, host + from, to - from);
+    /// <summary>Reads part of the file into guest RAM; the caller has checked the range against the file and found where it lies on the host.</summary>
+    /// <param name="byFile">
+    /// Where writing to the memory's file is the faster way, do that: for one thread, since the kernel lets no second one write to it at the same time. Others fill the mapping.
+    /// </param>
+    internal void CopyToGuest(GuestMemory memory, ulong address, ulong offset, byte* host, ulong length, bool byFile)
+    {
+        ulong sent = byFile ? SendToGuest(memory, address, offset, length) : 0;
+        ReadExactly(offset + sent, host + sent, length - sent);
     }
 
     internal BootException Error(string what) => new($"{Role} '{Path}' {what}");
@@ -149,9 +152,8 @@ internal sealed unsafe class BootFile : IDisposable
         return 0;
     }
 
-    /// <summary>Reads all of a part that the caller has checked against the file.</summary>
     // SAFETY: every caller holds a buffer of at least length bytes.
-    internal void ReadToHost(ulong offset, byte* into, ulong length)
+    private void ReadExactly(ulong offset, byte* into, ulong length)
     {
         while (length > 0)
         {

@@ -207,6 +207,29 @@ public sealed class KernelCacheTests : BootFixture
         Assert.Equal(good, System.IO.File.ReadAllBytes(Kept()[0]));
     }
 
+    /// <summary>The lists are the end of the file: one place each, 32-bit, inverse, 64-bit.</summary>
+    [Theory]
+    [InlineData(3, PackedKernel.Span - 3)]
+    [InlineData(2, PackedKernel.Span - 1)]
+    [InlineData(1, PackedKernel.Span - 7)]
+    [InlineData(1, PackedKernel.Span)]
+    [InlineData(3, -1)]
+    public void Load_CachedPlaceOutside_SaysDamaged(int wordFromEnd, int offset)
+    {
+        string path = File("kernel", PackedKernel.Make());
+        LoadCached(path);
+        byte[] file = System.IO.File.ReadAllBytes(Kept()[0]);
+        Put32(file, file.Length - (wordFromEnd * sizeof(uint)), PackedKernel.Place(offset));
+        System.IO.File.WriteAllBytes(Kept()[0], file);
+
+        // One start in some hundred leaves the kernel where it is linked, and looks at no place.
+        BootException? error = null;
+        for (int i = 0; i < 4 && error is null; i++)
+            error = Record.Exception(() => LoadCached(path)) as BootException;
+
+        Assert.EndsWith("is damaged; delete it, it is made again", error?.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Load_FolderOthersMayWrite_IsNotUsed()
     {

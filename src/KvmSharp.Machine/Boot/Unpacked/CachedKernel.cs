@@ -7,8 +7,6 @@ namespace KvmSharp.Machine.Boot.Unpacked;
 /// <summary>A kernel out of the cache, open. Its file is checked as a stranger's would be.</summary>
 internal sealed unsafe class CachedKernel : IDisposable
 {
-    internal const string DamagedText = "is damaged; delete it, it is made again";
-
     private const ulong StretchesOfPiece = LoadHelper.PieceBytes / RelocationIndex.StretchBytes;
 
     private readonly BootFile _file;
@@ -46,17 +44,16 @@ internal sealed unsafe class CachedKernel : IDisposable
             throw _file.Error("does not fit the guest's memory");
         KernelMover? mover = delta != 0 ? new KernelMover(_file, _header, host, delta) : null;
         ulong stretches = RelocationIndex.Length(Span);
-        helper.Share((stretches + StretchesOfPiece - 1) / StretchesOfPiece, piece => LoadPiece(piece, memory), piece => LoadPiece(piece, null));
+        helper.Share((stretches + StretchesOfPiece - 1) / StretchesOfPiece, piece => LoadPiece(piece, byFile: true), piece => LoadPiece(piece, byFile: false));
         mover?.Finish();
 
-        // The kernel lets one thread at a time write to the memory's file; where that is the faster way, the other one fills the mapping.
         [SkipLocalsInit]
-        void LoadPiece(ulong piece, GuestMemory? byFile)
+        void LoadPiece(ulong piece, bool byFile)
         {
             Span<uint> buffer = stackalloc uint[KernelMover.PlacesAtATime];
             for (ulong stretch = piece * StretchesOfPiece; stretch < Math.Min(stretches, (piece + 1) * StretchesOfPiece); stretch++)
             {
-                Copy(stretch, byFile, load, host);
+                Copy(stretch, memory, load, host, byFile);
                 mover?.Move(stretch, buffer);
             }
         }
@@ -64,19 +61,15 @@ internal sealed unsafe class CachedKernel : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private void Copy(ulong stretch, GuestMemory? byFile, ulong load, byte* host)
+    private void Copy(ulong stretch, GuestMemory memory, ulong load, byte* host, bool byFile)
     {
         ulong start = stretch * RelocationIndex.StretchBytes, end = start + RelocationIndex.StretchBytes;
         for (int i = 0; i < _header.SegmentCount; i++)
         {
             CachedSegment s = _header.Segments[i];
             ulong from = Math.Max(start, s.Offset), to = Math.Min(end, s.Offset + s.FileLength);
-            if (from >= to)
-                continue;
-            if (byFile is null)
-                _file.ReadToHost(s.FileOffset + (from - s.Offset), host + from, to - from);
-            else
-                _file.TryReadToGuest(byFile, load + from, s.FileOffset + (from - s.Offset), to - from);
+            if (from < to)
+                _file.CopyToGuest(memory, load + from, s.FileOffset + (from - s.Offset), host + from, to - from, byFile);
         }
     }
 }

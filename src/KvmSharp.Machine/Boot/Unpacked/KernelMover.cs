@@ -16,7 +16,7 @@ internal sealed unsafe class KernelMover
     private readonly ulong _delta;
 
     // Places that reach from one stretch into the next, which may not be there yet.
-    private readonly List<(int Width, uint Place, ulong Change)> _straddling = [];
+    private readonly List<(ulong Offset, int Width, ulong Change)> _straddling = [];
 
     /// <param name="file">The kernel of this header.</param>
     /// <param name="header">Checked before.</param>
@@ -51,12 +51,12 @@ internal sealed unsafe class KernelMover
     internal void Finish()
     {
         Span<byte> kernel = new(_kernel, (int)_header.Span);
-        foreach ((int width, uint place, ulong change) in _straddling)
+        foreach ((ulong offset, int width, ulong change) in _straddling)
         {
-            ulong offset = RelocationTable.OffsetOf(place, _header.LinkStart);
-            if (offset > (ulong)(kernel.Length - width))
+            Span<byte> target = kernel[(int)offset..];
+            if (target.Length < width)
                 throw Damaged();
-            Add(kernel[(int)offset..], width, change);
+            Add(target, width, change);
         }
     }
 
@@ -78,7 +78,7 @@ internal sealed unsafe class KernelMover
                 if (target.Length >= width)
                     Add(target, width, change);
                 else
-                    KeepForLater(width, place, change);
+                    KeepForLater(start + offset, width, change);
             }
 
             from += (uint)places.Length;
@@ -93,11 +93,11 @@ internal sealed unsafe class KernelMover
             BinaryPrimitives.WriteUInt64LittleEndian(target, BinaryPrimitives.ReadUInt64LittleEndian(target) + change);
     }
 
-    private void KeepForLater(int width, uint place, ulong change)
+    private void KeepForLater(ulong offset, int width, ulong change)
     {
         lock (_straddling)
-            _straddling.Add((width, place, change));
+            _straddling.Add((offset, width, change));
     }
 
-    private BootException Damaged() => _file.Error(CachedKernel.DamagedText);
+    private BootException Damaged() => _file.Error("is damaged; delete it, it is made again");
 }
