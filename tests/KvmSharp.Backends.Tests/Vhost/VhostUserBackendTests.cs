@@ -105,7 +105,7 @@ public sealed class VhostUserBackendTests : IDisposable
 
         _peer.Forget();
         backend.GiveUp();
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
         Assert.NotEmpty(_peer.WaitFor(SetLogBase));
         Assert.Equal((1u, DeviceArea), Logged(_peer.WaitFor(SetVringAddr)));
 
@@ -149,7 +149,7 @@ public sealed class VhostUserBackendTests : IDisposable
 
         _peer.Forget();
         backend.GiveUp();
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
 
         Assert.Equal(1400UL, Number(_peer.WaitFor(NetSetMtu), 0));
     }
@@ -269,7 +269,7 @@ public sealed class VhostUserBackendTests : IDisposable
 
         backend.GiveUp();
         Assert.False(backend.LosesPositions);
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
 
         _peer.WaitFor(SetVringEnable);
         uint position = (uint)expected;
@@ -288,7 +288,7 @@ public sealed class VhostUserBackendTests : IDisposable
         backend.GiveUp();
         _ = backend.TryStopVring(0, out _);
         backend.Reset();
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
         _peer.Forget();
 
         Begin(backend, Version1);
@@ -337,7 +337,7 @@ public sealed class VhostUserBackendTests : IDisposable
         _peer.Forget();
 
         backend.ForgetVring(0);
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
         Begin(backend, Version1);
 
         Assert.Equal(bytes != 0, _peer.Heard.Any(h => h.Request == GetInflightFd));
@@ -366,7 +366,7 @@ public sealed class VhostUserBackendTests : IDisposable
 
         backend.GiveUp();
         Assert.False(backend.LosesPositions);
-        Assert.True(backend.TryReconnect());
+        Assert.True(backend.TryReconnect(out _));
 
         _peer.WaitFor(SetVringEnable);
         Assert.Contains((SetVringBase, 0u, Position), _peer.Heard);
@@ -396,9 +396,9 @@ public sealed class VhostUserBackendTests : IDisposable
         Assert.StartsWith($"what is behind {Path} does not speak vhost-user", said[1], StringComparison.Ordinal);
         Assert.Equal(3, said.Count);
         _peer!.Dispose();
-        Assert.False(_backend.TryReconnect());
+        Assert.False(_backend.TryReconnect(out _));
         _peer = new FakeVhostUserBackend(Path, connects: true);
-        Assert.True(SpinWait.SpinUntil(_backend.TryReconnect, 5000));
+        Assert.True(SpinWait.SpinUntil(() => _backend.TryReconnect(out _), 5000));
         _backend.Dispose();
         Assert.False(File.Exists(Path));
     }

@@ -55,7 +55,7 @@ internal sealed unsafe class NetDriver : IDisposable
     {
         _frontEnd.GiveUp();
         Assert.False(_frontEnd.LosesPositions);
-        Assert.True(_frontEnd.TryReconnect());
+        Assert.True(_frontEnd.TryReconnect(out _));
     }
 
     /// <summary>Whether the driver uses a queue pair.</summary>

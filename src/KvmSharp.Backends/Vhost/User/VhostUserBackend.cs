@@ -350,9 +350,6 @@ public sealed class VhostUserBackend : IVhostBackend
     /// A vring of which nobody knows where it stands is left out: its driver has to start it anew (<see cref="LosesPositions"/>).
     /// False: there is none, or one that can less.
     /// </summary>
-    public bool TryReconnect() => TryReconnect(out _);
-
-    /// <inheritdoc cref="TryReconnect()"/>
     /// <param name="met">There was one, whether it could be used or not.</param>
     public bool TryReconnect(out bool met)
     {
